@@ -97,8 +97,8 @@ def test_unpriced_calls_make_bounds_and_an_estimate() -> None:
         ),
         (
             "0.3USD",
-            "November stays within its $0.30 limit; with calls without a price about "
-            "$0.21",
+            "November stays within its $0.30 limit, also with the calls without a "
+            "price (about $0.21)",
         ),
     ],
 )

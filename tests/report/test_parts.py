@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.report.answer import build_answer
 from toolkit.report.course import build_course, build_tags
 from toolkit.report.figures import build_figures
+from toolkit.report.model import Gap, Head, Trust
 from toolkit.report.names import short_names
 
 FIRST = datetime(2026, 11, 3, tzinfo=UTC)
@@ -61,9 +63,15 @@ def test_cost_without_a_price_is_unknown() -> None:
     assert {figure.name: figure.value for figure in found}["cost"] == UNKNOWN
 
 
-def headline(*groups: list[dict[str, object]], could_add: Figure = UNKNOWN) -> str:
+def missing(could_add: Figure, name: str = "unpriced") -> Trust:
+    """Return what to trust where one thing is missing."""
+    row = Gap(name, "", could_add, "", "")
+    return Trust(Head("", ""), [], [row], replace(row, name="together"))
+
+
+def headline(*groups: list[dict[str, object]], trust: Trust | None = None) -> str:
     """Return the headline of a report on calls."""
-    return build_answer(tables_of(*groups), "", could_add, None, ()).headline
+    return build_answer(tables_of(*groups), "", trust, None, ()).headline
 
 
 def test_headlines() -> None:
@@ -84,8 +92,12 @@ def test_headlines() -> None:
     )
     gap = Figure(Decimal("0.0035"), "approximate")
     own = calls("2026-11-18", 1, **OWN)
-    assert headline(before, calls("2026-11-17", 20), own, could_add=gap).endswith(
+    now = calls("2026-11-17", 20)
+    assert headline(before, now, own, trust=missing(gap)).endswith(
         "; calls without a known price could add about $0.0035."
+    )
+    assert headline(before, now, own, trust=missing(gap, "rejected")).endswith(
+        "; what is missing could add about $0.0035."
     )
     assert headline(calls("2026-11-17", 2, **OWN)) == (
         "The week used 2,200 tokens in 2 calls; what that cost is not known, as no "
@@ -97,12 +109,12 @@ def test_headlines() -> None:
 def test_what_could_not_be_counted_is_in_the_answer() -> None:
     """A log without a call that could be read is not one without calls."""
     undated = tables_of(calls("2026-11-10", 1, created=None))
-    answer = build_answer(undated, "", UNKNOWN, None, ["1 call without a date"])
+    answer = build_answer(undated, "", None, None, ["1 call without a date"])
     assert answer.headline == "No call could be counted: 1 call without a date."
     assert answer.certainty == ""
 
     before = tables_of(calls("2026-11-10", 1))
-    answer = build_answer(before, "", UNKNOWN, None, ["3 lines that could not be read"])
+    answer = build_answer(before, "", None, None, ["3 lines that could not be read"])
     assert answer.headline == "No calls in this week."
     assert answer.certainty == (
         "The last call was on 10 Nov 2026, 12:00. "
@@ -114,16 +126,16 @@ def test_certainty() -> None:
     """Whether a change is real depends on what the calls without a price may cost."""
 
     def certainty(*groups: list[dict[str, object]]) -> str:
-        return build_answer(tables_of(*groups), "", UNKNOWN, None, ()).certainty
+        return build_answer(tables_of(*groups), "", None, None, ()).certainty
 
     before, now = calls("2026-11-10", 40), calls("2026-11-20", 20)
     assert certainty(before, now) == "All 20 calls are priced exactly."
     # As many tokens without a price in both weeks.
     few = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 1, **OWN)
     assert certainty(before, now, *few) == (
-        "20 of the 21 calls are priced exactly. The other 1 is in no sum of money; "
+        "20 of the 21 calls are priced exactly. The other 1 is in no cost; "
         "such calls used about as many tokens in both weeks (1.1k, then 1.1k), so "
-        "the fall is real."
+        "they do not explain the fall."
     )
     # 20 calls moved to a model without a price: 22,000 tokens, worth the change.
     moved = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 21, **OWN)

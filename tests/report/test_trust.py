@@ -145,14 +145,12 @@ def test_calls_without_a_price_could_cost_what_the_others_do() -> None:
 
     # 3 x 1,100 of 7 x 1,100 tokens; the others cost 0.0035 a call of 1,100 tokens.
     assert row.could_add == Figure(Decimal("0.0105"), "approximate")
-    assert row.words == (
-        "3 of 7 calls, 42.9% of tokens: of-our-own 2 calls, unknown 1."
-    )
+    assert row.words == ("3 of 7 calls, 42.9% of tokens: of-our-own (2), unknown (1).")
     assert (
         row.todo == "Write their prices into prices.toml; 0 if you run them yourself."
     )
     one = gaps(trust(make_choices(*rows[:5])))["unpriced"]
-    assert one.words == "1 of 5 calls, 20% of tokens: of-our-own 1 call."
+    assert one.words == "1 of 5 calls, 20% of tokens: of-our-own (1)."
     assert one.todo == "Write its price into prices.toml; 0 if you run it yourself."
 
 
@@ -163,7 +161,7 @@ def test_without_any_price_nothing_is_estimated() -> None:
 
     assert gaps(found)["unpriced"].could_add == Figure(None)
     assert gaps(found)["unpriced"].words == (
-        "4 of 4 calls, 100% of tokens: of-our-own 4 calls. Without any known price "
+        "4 of 4 calls, 100% of tokens: of-our-own (4). Without any known price "
         "nothing can be estimated."
     )
     assert found.total is None
@@ -182,7 +180,7 @@ def test_calls_without_usage_could_cost_what_the_others_do() -> None:
     assert list(gaps(found)) == ["without_usage", "late"]
     row = gaps(found)["without_usage"]
     assert row.could_add == Figure(Decimal("0.0070"), "approximate")
-    assert row.words == "2 of 6 calls, 2 of them without a known cost."
+    assert row.words == "2 of 6 calls; 2 of them have no known cost."
     assert found.total is not None
     assert found.total.words == "on top of at least $0.014, and what is unknown"
 

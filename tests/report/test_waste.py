@@ -11,7 +11,7 @@ import pytest
 import toolkit
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.report.certainty import chance_range, could_add
+from toolkit.report.certainty import chance_range
 from toolkit.report.inputs import price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.waste import build_waste
@@ -140,15 +140,6 @@ def test_the_range_of_chance_is_the_sum_of_squares() -> None:
     assert chance_range(tables_of(calls("2026-11-17", 30, **OWN))) == (UNKNOWN, UNKNOWN)
 
 
-def test_what_unpriced_calls_could_add() -> None:
-    """1,100 tokens at 0.0035 for 1,100: 0.0035 for each unpriced call."""
-    some = tables_of(calls("2026-11-17", 4), calls("2026-11-17", 2, **OWN))
-
-    assert could_add(some) == Figure(Decimal("0.007"), "approximate")
-    assert could_add(tables_of(calls("2026-11-17", 4))) == Figure(0)
-    assert could_add(tables_of(calls("2026-11-17", 2, **OWN))) == UNKNOWN
-
-
 def test_the_sample_as_it_was_worked_out_by_another() -> None:
     """Before files of batches were priced as such, which 16 calls of the week are."""
     made = toolkit.write_report(
@@ -172,7 +163,6 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
     )
     low, high = chance_range(tables)
     assert (round(float(low.number), 2), round(float(high.number), 2)) == (0.76, 0.95)
-    assert could_add(tables).rounded(2).number == Decimal("0.11")
 
 
 def test_repeated_calls() -> None:

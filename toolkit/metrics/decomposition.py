@@ -117,10 +117,7 @@ def _mean_call(segment: Mapping[str, Any], end: str) -> dict[str, Fraction] | No
     Amounts are in USD, and rates for a token; where no token was used, the mean rate is
     that of the calls.
     """
-    calls, unpriced = (
-        segment[f"responses{end}"],
-        segment[f"responses_unpriced{end}"],
-    )
+    calls, unpriced = (segment[f"responses{end}"], segment[f"responses_unpriced{end}"])
     counts = [one - without for one, without in zip(calls, unpriced, strict=True)]
     count = sum(counts)
     if not count:

@@ -221,7 +221,7 @@ def compute_several(
 def _finest(queries: Sequence[MetricQuery]) -> MetricQuery:
     """Return a query whose groups can be merged into those of all queries."""
     return queries[0]._replace(
-        by=max((query.by for query in queries), key=len),
+        by=tuple(dict.fromkeys(name for query in queries for name in query.by)),
         calendar=next((query.calendar for query in queries if query.calendar), None),
         before=next((query.before for query in queries if query.before), None),
         compares=any(query.compares for query in queries),

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import (
-    UNKNOWN_TEXT,
-    format_count,
-    format_name,
-    format_usd,
-)
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_name, format_usd
 from toolkit.report import analysis_charts as charts
 from toolkit.report import analysis_time as over_time
 from toolkit.report.analysis_rows import Rows, percent, summary_of
@@ -135,7 +130,7 @@ def _build_table(rows: Rows) -> Matrix:
         for column, (_, metric, _, kind) in _COLUMNS.items()
     }
     tools: Counter[str] = Counter()
-    for row in rows.tables.table("tool_calls", every=None, by=rows.plan.by).to_dicts():
+    for row in rows.tables.series("tool_calls", compare=None).to_dicts():
         tools[series_name(row, rows.plan.by)] += row["calls"]
     figures: dict[str, dict[str, Figure]] = {}
     for name in rows.all:

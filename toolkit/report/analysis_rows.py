@@ -24,7 +24,6 @@ Found: TypeAlias = tuple[str, str, Chart, str] | str
 
 _MOST_ROWS = 10  # of a chart
 _NOUNS = {"model", "provider", "vendor", "maker"}
-_TOTAL: dict[str, object] = {"every": None, "by": (), "fill": True}
 
 
 class Rows:
@@ -48,14 +47,12 @@ class Rows:
     ) -> None:
         self.tables, self.plan, self._first_call = tables, tables.plan, first_call
         self._names, self._colors = names, colors
-        self._compare = {"compare": "previous"} if self.plan.compares else {}
-        whole, total = ({**one, **self._compare} for one in (self._series, _TOTAL))
-        periods = {**self._series, "every": self.plan.every}
-        together = {**_TOTAL, "every": self.plan.every}
-        tables.compute("token_usage", [whole, total, periods, together])
+        periods = [self._periods(by_series=one) for one in (True, False)]
+        tables.compute("token_usage", [tables.by_series, tables.together, *periods])
         for metric in ("cost", "truncation_rate", "cache_share"):
-            tables.compute(metric, [whole, total])
-        tables.compute("tool_calls", [self._series, {"every": None, "by": ()}])
+            tables.compute(metric, [tables.by_series, tables.together])
+        only_now = {**tables.by_series, "compare": None}
+        tables.compute("tool_calls", [only_now, {**only_now, "by": ()}])
         self.usage = self.of("token_usage")
         self.all = sorted(self.usage, key=self._rank)
         calls = {name: row["responses"] for name, row in self.usage.items()}
@@ -69,10 +66,10 @@ class Rows:
         """Return what series are sorted by."""
         return -amount_of(self.usage_of(name)), name
 
-    @property
-    def _series(self) -> dict[str, object]:
-        """The options for each series over the range."""
-        return {"every": None, "by": self.plan.by}
+    def _periods(self, *, by_series: bool) -> dict[str, object]:
+        """Return the options for the periods of the range."""
+        of = {"by": self.plan.by} if by_series else {"by": (), "fill": True}
+        return {"every": self.plan.every, **of}
 
     def usage_of(self, name: str, kind: str = "total") -> Figure:
         """Return the tokens of a series."""
@@ -80,8 +77,8 @@ class Rows:
 
     def of(self, metric: str, **where: object) -> dict[str, Row]:
         """Return the row of each series of a metric."""
-        compare = {} if metric == "tool_calls" else self._compare
-        table = self.tables.table(metric, **self._series, **compare).filter(**where)
+        only_now = {"compare": None} if metric == "tool_calls" else {}
+        table = self.tables.series(metric, **only_now).filter(**where)
         return {series_name(row, self.plan.by): row for row in table.to_dicts()}
 
     def each(self, metric: str) -> list[tuple[str, Row]]:
@@ -91,18 +88,16 @@ class Rows:
 
     def together(self, metric: str, *columns: str) -> list[tuple[Any, ...]]:
         """Return columns of a metric of all series together."""
-        table = self.tables.table(metric, every=None, by=())
+        table = self.tables.series(metric, by=(), compare=None)
         return table.select(columns).rows()
 
     def total(self, metric: str) -> Row:
         """Return the row of all series together."""
-        return self.tables.row(metric, **self._compare)
+        return self.tables.row(metric)
 
     def periods(self, *, by_series: bool = False) -> list[Row]:
         """Return the usage of the periods that have begun, from the first call on."""
-        options = self._series if by_series else _TOTAL
-        options = {**options, "every": self.plan.every}
-        table = self.tables.table("token_usage", **options)
+        table = self.tables.table("token_usage", **self._periods(by_series=by_series))
         table = table.with_columns(self.plan.is_partial).drop_nulls("period")
         end, first = self.plan.axis["until"], self._first_call
         return [

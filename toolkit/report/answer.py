@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from toolkit.formatting.figures import Figure
     from toolkit.report.metric_tables import MetricTables
+    from toolkit.report.model import Trust
 
     Row = Mapping[str, Any]
 
@@ -26,18 +27,18 @@ _SMALL = 0.01  # a change or a gap below this share of the cost is not worth a w
 def build_answer(
     tables: MetricTables,
     reason: str,
-    could_add: Figure,
+    trust: Trust | None,
     chance: tuple[Figure, Figure] | None,
     uncounted: Sequence[str],
 ) -> Answer:
     """Build the answer.
 
-    `reason` is the main cause of the change, as a clause; `chance` the range in which
-    such a range costs 4 times in 5; `uncounted` what no figure contains, in words.
+    `reason` is the main cause of the change, as a clause; `trust` has what is missing,
+    `chance` the range in which such a range costs 4 times in 5, and `uncounted` what no
+    figure contains, in words.
     """
     plan = tables.plan
-    compare = {"compare": "previous"} if plan.compares else {}
-    usage, cost = (tables.row(name, **compare) for name in ("token_usage", "cost"))
+    usage, cost = tables.row("token_usage"), tables.row("cost")
     counted = usage["responses"] or 0
     rest = f"Not counted: {', '.join(uncounted)}." if uncounted else ""
     last = _last_call(tables)
@@ -59,7 +60,7 @@ def build_answer(
     else:
         change = _change(cost, plan.unit) if plan.compares else ""
         because = f", {reason}" if change and reason else ""
-        headline = f"{name} cost {usd(spent)}{change}{because}{_gap(cost, could_add)}."
+        headline = f"{name} cost {usd(spent)}{change}{because}{_gap(cost, trust)}."
     sure = [_certainty(cost, plan.unit, compares=plan.compares), _usage(usage)]
     if chance is not None and spent.is_known:
         sure.append(_chance(chance, cost, plan.unit, compares=plan.compares))
@@ -97,17 +98,21 @@ def _change(cost: Row, unit: str) -> str:
     return f", {usd(size(change))} {more} than the {unit} before"
 
 
-def _gap(cost: Row, could_add: Figure) -> str:
-    """Return what the calls without a known price could add."""
-    count = cost["responses_unpriced"]
-    if not count:
-        return ""
-    if not could_add.is_known:
+def _gap(cost: Row, trust: Trust | None) -> str:
+    """Return what could be missing from the cost."""
+    count, total = cost["responses_unpriced"], trust.total if trust else None
+    if trust is None or total is None:
         has = "has" if count == 1 else "have"
-        return f"; {calls(count)} {has} no known price"
-    if float(could_add.number) < _SMALL * float(cost["cost"]):
+        return f"; {calls(count)} {has} no known price" if count else ""
+    if float(total.could_add.number) < _SMALL * float(cost["cost"]):
         return ""
-    return f"; calls without a known price could add {usd(could_add)}"
+    known = {row.name for row in trust.rows if row.could_add.value}
+    what = "calls without a known price" if known == {"unpriced"} else "what is missing"
+    # Late data is unknown until a range is long over.
+    is_open = any(
+        not row.could_add.is_known for row in trust.rows if row.name != "late"
+    )
+    return f"; {what} could add {usd(total.could_add)}{' or more' if is_open else ''}"
 
 
 def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
@@ -125,7 +130,7 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
     is_are = "is" if priced == 1 else "are"
     text = f"{priced:,} of the {calls(count)} {is_are} priced exactly."
     verb = "is" if others == 1 else "are"
-    text += f" The other {others:,} {verb} in no sum of money"
+    text += f" The other {others:,} {verb} in no cost"
     now, before = (
         figure_of("cost", "tokens_unpriced", cost, end) for end in ("", "_before")
     )
@@ -146,7 +151,7 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
     if is_real:
         return (
             f"{text}; such calls used about as many tokens in both {unit}s ({old}, "
-            f"then {new}), so the {went} is real."
+            f"then {new}), so they do not explain the {went}."
         )
     return (
         f"{text}; they used {old} tokens in the {unit} before and {new} in this one, "
@@ -170,10 +175,11 @@ def _chance(
     low, high = chance
     if not (low.is_known and high.is_known):
         return ""
-    within = f"such a {unit} can cost from {usd(low)} to {usd(high)} (4 cases in 5)"
+    within = f"from {usd(low)} to {usd(high)} in 4 of 5 such {unit}s"
     before = figure_of("cost", "cost", cost, "_before") if compares else None
     if before is None or not before.is_known:
-        return f"By chance alone {within}."
-    if low.number <= before.number <= high.number:
-        return f"It is no trend yet: by chance alone {within}."
-    return f"It is more than chance, by which {within}."
+        return f"By chance alone it costs {within}."
+    is_within = low.number <= before.number <= high.number
+    where = "within" if is_within else "outside"
+    explained = f"what chance alone explains ({within})"
+    return f"The {unit} before ({usd(before)}) is {where} {explained}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from toolkit.metrics.forecast import WEEKS, WEEKS_OF_RANGE, forecast_cost
 from toolkit.pricing.budgets import check_names
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Budget, Head
-from toolkit.report.wording import usd
+from toolkit.report.wording import capitalized, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,9 +195,9 @@ def _with_head(budget: Budget, found: Forecast, month: _Month) -> Budget:
         when, name = f" in {month.name}", f"Budget of {subject} for {month.name}"
     title = _title(budget, subject, when, is_over=month.is_over)
     if budget.tag != "model" or not title.startswith(subject):
-        title = title[0].upper() + title[1:]  # names of models are as they are
+        title = capitalized(title)  # names of models are as they are
     head = Head(name, title, _note(budget, found, month))
-    return Budget(**{**vars(budget), "head": head})
+    return replace(budget, head=head)
 
 
 def _title(budget: Budget, subject: str, when: str, *, is_over: bool) -> str:
@@ -225,7 +226,8 @@ def _title(budget: Budget, subject: str, when: str, *, is_over: bool) -> str:
     if budget.with_unpriced.number > limit.number:
         could = "could have taken" if is_over else "could take"
         return f"on known prices {within}; calls without a price {could} it over"
-    return f"{within}; with calls without a price {usd(budget.with_unpriced)}"
+    also = f"also with the calls without a price ({usd(budget.with_unpriced)})"
+    return f"{within}, {also}"
 
 
 def _note(budget: Budget, found: Forecast, month: _Month) -> str:

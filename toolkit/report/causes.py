@@ -9,13 +9,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import polars as pl
+
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_count, format_share
 from toolkit.report.course import series_name
 from toolkit.report.figures import ENOUGH_CALLS, priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Cause, Causes, Head
-from toolkit.report.wording import calls, fraction, join, usd
+from toolkit.report.wording import calls, capitalized, fraction, join, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +46,7 @@ class _Effect(NamedTuple):
 _EFFECTS = (
     _Effect("prompt_length", "Prompt length", "longer prompts", "shorter prompts"),
     _Effect("completion_length", "Answer length", "longer answers", "shorter answers"),
-    _Effect("mix", "Choice of models", "dearer models", "cheaper models"),
+    _Effect("mix", "Choice of models", "more expensive models", "cheaper models"),
     _Effect("volume", "Number of calls", "more calls", "fewer calls"),
     _Effect("cache", "Cache", "fewer cache hits", "more cache hits"),
     _Effect("price", "Prices", "higher prices", "lower prices"),
@@ -58,7 +60,12 @@ _LENGTHS = {
     "prompt_length": ("Prompts to", "prompt_tokens_per_response"),
     "completion_length": ("Answers of", "completion_tokens_per_response"),
 }
+_NO_REASONS = ("coverage", "unsplit")
 _ENDS = ("_before", "")
+_SUMS = (
+    *("cost_before", "cost", "cost_change", "responses_before", "responses"),
+    *("responses_unpriced_before", "responses_unpriced"),
+)
 _NOTABLE = 0.002  # of the known cost: a smaller change of a series has no reason
 _MAIN_SHARE = 1 / 3  # of the change that the main cause explains
 
@@ -76,11 +83,13 @@ def read_change(tables: MetricTables, names: Mapping[str, str]) -> Change | None
     plan = tables.plan
     if not plan.compares:
         return None
-    total, series = (
-        tables.table("cost_change", by=by).to_dicts() for by in ((), plan.by)
-    )
-    if not total or not total[0]["cost"] or not total[0]["cost_before"]:
+    table = tables.table("cost_change", by=plan.by)
+    # All of these add up over the series.
+    names_of_sums = (*_SUMS, *(effect.column for effect in _EFFECTS))
+    total = table.select(pl.col(names_of_sums).sum()).row(0, named=True)
+    if not total["cost"] or not total["cost_before"]:
         return None
+    series = table.to_dicts()
     for row in series:
         name = series_name(row, plan.by)
         row["series"], row["name"] = name, names.get(name, name)
@@ -88,28 +97,30 @@ def read_change(tables: MetricTables, names: Mapping[str, str]) -> Change | None
             row[effect.column] = row[effect.column] or Decimal(0)
         for end in _ENDS:
             row[f"priced{end}"] = priced_calls(row, end)
-    return Change(total[0], series, plan.unit)
+    return Change(total, series, plan.unit)
 
 
 def build_causes(change: Change) -> Causes:
     """Build the part on what changed, and why."""
     row, main = change.total, _main(change)
     found = []
-    for effect in _EFFECTS:
+    # The largest first; what is no reason to spend more or less comes last.
+    for effect in sorted(
+        _EFFECTS,
+        key=lambda one: (one.name in _NO_REASONS, -abs(row[one.column])),
+    ):
         amount, label = row[effect.column], effect.label
         if not amount and effect.name not in {"price", "volume"}:
             continue
         if effect.name == "coverage" and amount < 0:
             label = "Less of the cost is known"
         words = _words(effect, change)
-        is_main = effect is main
-        found.append(Cause(effect.name, label, Figure(amount), words, is_main))
-    moved = figure_of("cost_change", "cost", row) - figure_of(
-        "cost_change", "cost_before", row
-    )
+        amount, is_main = Figure(amount), effect is main
+        found.append(Cause(effect.name, label, amount, words, is_main))
+    before, now = (figure_of("cost_change", f"cost{end}", row) for end in _ENDS)
+    moved = now - before
     amount = usd(Figure(moved.value), words=False, signed=True)
     note = f"The change in known cost, {amount}, split into its causes: they add up."
-    before, now = (figure_of("cost_change", f"cost{end}", row) for end in _ENDS)
     ends = f"{usd(before)} before, {usd(now)} now."
     return Causes(
         Head("What changed, and why", _title(change), note), found, moved, ends
@@ -126,7 +137,7 @@ def clause(change: Change) -> str:
         moved = _moved(row["responses_before"], row["responses"], "more", "fewer")
         return f"because there were {moved} calls"
     if main.name == "mix":
-        more = "dearer" if row[main.column] > 0 else "cheaper"
+        more = "more expensive" if row[main.column] > 0 else "cheaper"
         return f"because more of the work went to {more} models"
     if leader is not None and main.name in _LENGTHS:
         begin, column = _LENGTHS[main.name]
@@ -211,9 +222,8 @@ def _words(effect: _Effect, change: Change) -> str:
         before, now = (
             f"{priced_calls(row, end):,} of {row[f'responses{end}']:,}" for end in _ENDS
         )
-        return (
-            f"{before} → {now} calls have a known price. This is no change in spending."
-        )
+        priced = f"{before} → {now} calls have a known price"
+        return f"{priced}. This part is no change in spending."
     if name == "price" and not row[effect.column]:
         return f"No list price changed between the two {change.unit}s."
     if name == "mix":
@@ -310,7 +320,7 @@ def _title(change: Change) -> str:
     moved = float(row["cost_change"])
     if abs(moved) <= 0.01 * float(row["cost_before"]):
         return "The known cost hardly changed"
-    cheaper = "cheaper" if moved < 0 else "dearer"
+    cheaper = "cheaper" if moved < 0 else "more expensive"
     if main is None:
         return f"Several causes made the {change.unit} {cheaper}"
     against = [
@@ -322,7 +332,7 @@ def _title(change: Change) -> str:
     ]
     against.sort(key=lambda effect: -abs(row[effect.column]))
     phrase = _phrase(main, change)
-    title = f"{phrase[0].upper()}{phrase[1:]} made the {change.unit} {cheaper}"
+    title = f"{capitalized(phrase)} made the {change.unit} {cheaper}"
     if against:
         words = join([_phrase(effect, change, of=False) for effect in against[:2]])
         verb = "took some of it back" if moved < 0 else "saved some of it"

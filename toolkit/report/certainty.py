@@ -6,8 +6,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.report.figures import ENOUGH_CALLS
-from toolkit.report.metric_tables import figure_of
+from toolkit.report.figures import ENOUGH_CALLS, priced_calls
 
 if TYPE_CHECKING:
     from toolkit.report.metric_tables import MetricTables
@@ -22,24 +21,9 @@ def chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
     Calls come independently, each at the cost of one of those in the range: of such a
     sum the variance is the sum of the squares. Unknown for fewer than 20 priced calls.
     """
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    row, waste = (tables.row(name, **compare) for name in ("cost", "waste"))
-    priced = (row["responses"] or 0) - (row["responses_unpriced"] or 0)
-    if row["cost"] is None or priced < ENOUGH_CALLS:
+    row = tables.row("cost")
+    if row["cost"] is None or priced_calls(row) < ENOUGH_CALLS:
         return UNKNOWN, UNKNOWN
-    half = _FOUR_IN_FIVE * sqrt(waste["cost_squares"] / _UNIT)
+    half = _FOUR_IN_FIVE * sqrt(tables.row("waste")["cost_squares"] / _UNIT)
     known = float(row["cost"])
     return Figure(max(0.0, known - half)), Figure(known + half)
-
-
-def could_add(tables: MetricTables) -> Figure:
-    """Return the cost of calls without a price if their tokens cost what others do."""
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    row = tables.row("cost", **compare)
-    cost, missing = row["cost"], figure_of("cost", "tokens_unpriced", row)
-    if not row["responses_unpriced"]:
-        return Figure(0)
-    priced = (row["total_tokens"] or 0) - (row["tokens_unpriced"] or 0)
-    if cost is None or not missing.is_known or priced <= 0:
-        return UNKNOWN
-    return Figure(missing.number * cost / priced, "approximate")

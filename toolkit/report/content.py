@@ -18,7 +18,7 @@ from toolkit.report.analysis import build_analysis
 from toolkit.report.answer import build_answer
 from toolkit.report.budget import build_budgets
 from toolkit.report.causes import build_causes, clause, read_change
-from toolkit.report.certainty import chance_range, could_add
+from toolkit.report.certainty import chance_range
 from toolkit.report.course import build_course, build_tags, series_name
 from toolkit.report.figures import build_figures
 from toolkit.report.metric_tables import MetricTables
@@ -38,15 +38,9 @@ if TYPE_CHECKING:
     from toolkit.report.inputs import Plan, ReportInputs
     from toolkit.report.provenance import Options
 
-# Tables that several parts read: each metric is computed with one reading.
-_COMPARED = ("token_usage", "cost", "truncation_rate", "cache_share", "reasoning_share")
-
 
 def build_content(
-    inputs: ReportInputs,
-    plan: Plan,
-    given: Options,
-    earlier: Mapping[str, Any] | None,
+    inputs: ReportInputs, plan: Plan, given: Options, earlier: Mapping[str, Any] | None
 ) -> ReportContent:
     """Compute the content of a report.
 
@@ -56,13 +50,14 @@ def build_content(
     seen = _read_series(inputs, plan)
     first_call = cast("datetime | None", seen["first"].min())
     tables = MetricTables(inputs, plan)
+    _compute(tables)
     left_out = uncounted(tables, inputs)
     has_calls = bool(tables.row("token_usage")["responses"])
     # Nothing is known if all that there is could not be counted.
     is_known = bool(plan.last_call or has_calls or not left_out)
     if not is_known:
         tables = MetricTables(inputs, plan._replace(compares=False))
-    _compute(tables)
+        _compute(tables)
     kept = {**(earlier["colors"] if earlier else {}), **plan.colors}
     names, colors = _name_series(seen, plan, kept)
     restated = build_restated(earlier, tables, inputs) if earlier else None
@@ -70,7 +65,6 @@ def build_content(
     ends = [one.end for one in periods if one.end is not None]
     uses_clock = bool(plan.budgets) or any(end > plan.now for end in ends)
     change = read_change(tables, names)
-    gap = could_add(tables)
     reason = clause(change) if change else ""
     trust = build_trust(tables, inputs, restated)
     # The lines of the range are all accounted for in the part on what to trust.
@@ -79,7 +73,7 @@ def build_content(
     return ReportContent(
         title=plan.title,
         range=_build_range(plan),
-        answer=build_answer(tables, reason, gap, chance_range(tables), left_out),
+        answer=build_answer(tables, reason, trust, chance_range(tables), left_out),
         figures=build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets),
         course=build_course(tables, names, colors, first_call),
@@ -99,12 +93,20 @@ def build_content(
 
 
 def _compute(tables: MetricTables) -> None:
-    """Compute tables that several parts read."""
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    whole: dict[str, Any] = {"every": None, **compare}
-    for metric in _COMPARED:
-        series = {**whole, "by": tables.plan.by}
-        tables.compute(metric, [{**whole, "by": (), "fill": True}, series])
+    """Compute tables that several parts read, each metric with one reading."""
+    plan, total, series = tables.plan, tables.together, tables.by_series
+    by_model = {**series, "by": ("model",)}
+    periods: list[dict[str, Any]] = []
+    if plan.axis == plan.range:  # rows of another range are read apart
+        periods = [{"every": plan.every, "by": (), "fill": True}]
+    for metric in ("token_usage", "truncation_rate"):
+        tables.compute(metric, [total, series, *periods])
+    tables.compute("cost", [total, series, by_model, *periods])
+    for metric in ("cache_share", "reasoning_share"):
+        tables.compute(metric, [total, series])
+    tables.compute("waste", [total, by_model])
+    if plan.spans:
+        tables.compute_spans("cost", [{}, {"by": plan.by, "fill": False}])
 
 
 def _read_series(inputs: ReportInputs, plan: Plan) -> pl.DataFrame:

@@ -95,22 +95,17 @@ def _largest(
 ) -> list[Series]:
     """Return the series to draw, from the top: the one that moved most is the last."""
 
-    def amount(figure: Figure) -> float:
-        return float(figure.number) if figure.is_known else 0.0
-
     def moved(name: str) -> float:
         before, now = by_series[name][-2:]
-        return abs(amount(now) - amount(before))
+        return abs(amount_of(now) - amount_of(before))
 
-    ranked = sorted(by_series, key=lambda name: -amount(by_series[name][-1]))
-    known = [name for name in ranked if any(map(amount, by_series[name]))]
+    ranked = sorted(by_series, key=lambda name: -amount_of(by_series[name][-1]))
+    known = [name for name in ranked if any(map(amount_of, by_series[name]))]
     count = _MOST_SERIES if len(known) > _MOST_SERIES + 1 else len(known)
     shown, others = known[:count], known[count:]
     shown.sort(key=lambda name: colors.get(name, REST), reverse=True)
     if shown:
-        largest = max(shown, key=moved)
-        shown.remove(largest)
-        shown.append(largest)
+        shown.append(shown.pop(shown.index(max(shown, key=moved))))
     found = [
         Series(names.get(name, name), colors.get(name, REST), by_series[name])
         for name in shown

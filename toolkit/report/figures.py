@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.formatting.text import (
-    format_change,
-    format_count,
-    format_share_change,
-)
+from toolkit.formatting.text import format_change, format_count, format_share_change
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import KeyFigure
 from toolkit.report.wording import calls, usd
@@ -41,10 +37,9 @@ def build_figures(tables: MetricTables, *, is_known: bool = True) -> list[KeyFig
 
     Without `is_known` all of them are unknown, also the number of calls.
     """
-    compare = {"compare": "previous"} if tables.plan.compares else {}
     found = []
     for name, label, kind, metric, measure in _KEY_FIGURES:
-        row = tables.row(metric, **compare)
+        row = tables.row(metric)
         now, before = (_value(row, metric, measure, end) for end in ("", "_before"))
         course = tables.spans(metric) if tables.plan.spans else None
         rows = [] if course is None else course.tail(_POINTS).iter_rows(named=True)

@@ -14,12 +14,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from toolkit.charts.colors import (
-    DARK_MARKS,
-    LIGHT_MARKS,
-    LIGHT_SHADES,
-    shade_of,
-)
+from toolkit.charts.colors import DARK_MARKS, LIGHT_MARKS, LIGHT_SHADES, shade_of
 from toolkit.errors import clean, plural
 from toolkit.formatting.dates import format_moment, format_range
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_usd, usd_places

@@ -24,11 +24,7 @@ from toolkit.metrics.registry import SPECS
 from toolkit.metrics.waste import text_number
 from toolkit.pricing.costs import add_list_prices
 from toolkit.pricing.price_file import PriceFile
-from toolkit.reading.ledger import (
-    LedgerBuilder,
-    rank_counts,
-    reject_counts,
-)
+from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import ReadOptions, complete

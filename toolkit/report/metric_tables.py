@@ -25,12 +25,21 @@ class MetricTables:
     """Metrics of the choices of a report, over its range unless another is given.
 
     Options that a metric does not have are left out. A table that was computed is kept.
+
+    Attributes
+    ----------
+    together, by_series
+        Options of the range as a whole: of all series in one row, and of each series;
+        with the range before if the report compares them.
     """
 
     def __init__(self, inputs: ReportInputs, plan: Plan) -> None:
         self.choices = inputs.choices
         self.plan = plan
         self._known: dict[_Key, pl.DataFrame] = {}
+        compare = {"compare": "previous"} if plan.compares else {}
+        self.by_series = {"every": None, "by": plan.by, **compare}
+        self.together = {**self.by_series, "by": (), "fill": True}
 
     def table(self, metric: str, **options: object) -> pl.DataFrame:
         """Return the table of a metric."""
@@ -44,17 +53,29 @@ class MetricTables:
 
     def row(self, metric: str, **options: object) -> dict[str, Any]:
         """Return the one row of a metric over the range: of all series together."""
-        options = {"every": None, "by": (), "fill": True, **options}
-        return row_of(self.table(metric, **options))
+        return row_of(self.table(metric, **{**self.together, **options}))
+
+    def series(self, metric: str, **options: object) -> pl.DataFrame:
+        """Return the table of a metric over the range, with a row for each series."""
+        return self.table(metric, **{**self.by_series, **options})
 
     def spans(self, metric: str, **options: object) -> pl.DataFrame:
         """Return the table of a metric over the spans that end with the range.
 
         Each is a period; there is a row for each of them, also without calls.
         """
-        start = self.plan.spans[0].start
-        options = {"by": (), "fill": True, **options, "since": start}
-        return self.table(metric, every=self.plan.span_length, **options)
+        return self.table(metric, **self._of_spans(options))
+
+    def compute_spans(
+        self, metric: str, queries: Iterable[Mapping[str, object]]
+    ) -> None:
+        """Compute several tables of a metric over the spans with one reading."""
+        self.compute(metric, [self._of_spans(options) for options in queries])
+
+    def _of_spans(self, options: Mapping[str, object]) -> dict[str, object]:
+        """Return the options for the spans."""
+        own = {"every": self.plan.span_length, "since": self.plan.spans[0].start}
+        return {"by": (), "fill": True, **options, **own}
 
     def compute(self, metric: str, queries: Iterable[Mapping[str, object]]) -> None:
         """Compute several tables of a metric with one reading."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
-from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.report.causes import main_reason
 from toolkit.report.course import REST, amount_of, series_name
@@ -34,29 +33,24 @@ def build_models(
 ) -> Models | None:
     """Build the table of series, the most expensive first; None without calls."""
     plan = tables.plan
-    compare = {"compare": "previous"} if plan.compares else {}
-    costs = tables.table("cost", every=None, by=plan.by, **compare).to_dicts()
+    costs = tables.series("cost").to_dicts()
     rows = [_row(row, plan.by, names, colors, compares=plan.compares) for row in costs]
     if plan.compares:
-        earlier = range_before(plan.within, plan.tz)
-        gone = tables.table(
-            "cost", every=None, by=plan.by, since=earlier.start, until=earlier.end
-        )
-        known = {row.name for row in rows}
-        rows += [
-            row
-            for one in gone.to_dicts()
-            if (row := _gone(one, plan.by, names, colors)).name not in known
-        ]
+        changes = tables.table("cost_change", by=plan.by).to_dicts()
+        gone = [row for row in changes if not row["responses"]]
+        rows += [_gone(row, plan.by, names, colors) for row in gone]
     if not rows:
         return None
-    total = tables.row("cost", **compare)
+    total = tables.row("cost")
     spent = amount_of(figure_of("cost", "cost", total))
-    reasons = {}
-    if change is not None:
-        series = change.series
-        reasons = {one["series"]: main_reason(one, spent) for one in series}
-    rows = [_with_reason(row, reasons.get(row.name, "")) for row in rows]
+    series = change.series if change is not None else []
+    reasons = {one["series"]: main_reason(one, spent) for one in series}
+    rows = [
+        replace(row, reason=row.reason or reasons.get(row.name, ""))
+        if row.change.is_known
+        else row
+        for row in rows
+    ]
     rows.sort(key=_rank)
     by = _noun(plan.by)
     all_rows = _sum(f"All {by}", rows, total)
@@ -65,11 +59,8 @@ def build_models(
         others = rows[_MOST_ROWS - 1 :]
         rest = _sum(plural(len(others), "other"), others)
         rows = [*rows[: _MOST_ROWS - 1], rest]
-    if plan.compares:
-        note = f"In brackets and as change: the {plan.unit} before. "
-    else:
-        note = ""
-    note = f"{note}Bars share one scale per column."
+    note = f"In brackets: the {plan.unit} before. " if plan.compares else ""
+    note = f"{note}Bars: known cost{' and its change' if plan.compares else ''}."
     return Models(Head("Where the money went", title, note), rows, all_rows)
 
 
@@ -79,11 +70,10 @@ def _noun(by: Sequence[str]) -> str:
     return f"{' and '.join(words)}s" if words else "calls"
 
 
-def _rank(row: ModelRow) -> tuple[float, float, str]:
-    """Return what rows are sorted by: known cost, or that before."""
-    before = row.cost - row.change
-    cost = max(amount_of(row.cost), amount_of(before))
-    return (-cost, -amount_of(row.tokens), row.name)
+def _rank(row: ModelRow) -> tuple[float, float, float, str]:
+    """Return what rows are sorted by: known cost, then that before."""
+    before = amount_of(row.cost - row.change)
+    return (-amount_of(row.cost), -before, -amount_of(row.tokens), row.name)
 
 
 def _row(
@@ -122,20 +112,13 @@ def _gone(
         names.get(name, name),
         colors.get(name, REST),
         0,
-        row["responses"],
+        row["responses_before"],
         Figure(0),
         Figure(0),
-        Figure(0) - figure_of("cost", "cost", row),
+        Figure(0) - figure_of("cost_change", "cost_before", row),
         "no more calls",
         0,
     )
-
-
-def _with_reason(row: ModelRow, reason: str) -> ModelRow:
-    """Return a row with the main reason of its change."""
-    if not row.change.is_known or row.reason:
-        return row
-    return replace(row, reason=reason)
 
 
 def _sum(name: str, rows: Sequence[ModelRow], row: Row | None = None) -> ModelRow:

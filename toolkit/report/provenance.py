@@ -47,8 +47,7 @@ def build_made(
     decoder = DECODER
     if inputs.ledger is not None and len(inputs.ledger):
         decoder = ", ".join(inputs.ledger["decoder"].unique().sort())
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    reported = tables.row("cost", **compare)["responses_reported"] or 0
+    reported = tables.row("cost")["responses_reported"] or 0
     prices = f"own prices of {given['prices']}, then " if given.get("prices") else ""
     prices += f"genai-prices {versions()['genai-prices']}, on the day of each call"
     if reported:

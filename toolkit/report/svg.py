@@ -106,8 +106,9 @@ def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list
         texts = [write(one, "usd", form) for one in totals]
         if text_width(UNKNOWN_TEXT) < slot:
             texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
-        plain = [text.replace("$", "").replace(" ", "") for text in texts]
-        for found in (texts, plain):
+        close = [text.replace(" ", "") for text in texts]
+        plain = [text.replace("$", "") for text in close]
+        for found in (texts, close, plain):
             if all(text_width(text, bold=True) < slot for text in found):
                 return found
     plain[-2::-2] = [""] * (len(plain) // 2)

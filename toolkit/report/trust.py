@@ -27,7 +27,7 @@ from toolkit.report.lines import count_lines
 from toolkit.report.metric_tables import figure_of, row_of
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
 from toolkit.report.names import short_names
-from toolkit.report.wording import calls, join, local, usd
+from toolkit.report.wording import calls, capitalized, join, local, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MOST_NAMES = 3
 _ESTIMATE = (
     "What the missing part would add if it cost what the rest costs. An estimate, and "
-    "in no other figure here."
+    "in no known cost."
 )
 _NOTHING = Figure(0)
 _TEXT = files("toolkit.report").joinpath("trust.toml").read_text("utf-8")
@@ -58,8 +58,7 @@ class _Data:
     def __init__(self, tables: MetricTables, inputs: ReportInputs) -> None:
         plan, ledger = tables.plan, inputs.ledger
         self.tables, self.inputs, self.unit = tables, inputs, plan.unit
-        self.compare = {"compare": "previous"} if plan.compares else {}
-        self.cost = tables.row("cost", **self.compare)
+        self.cost = tables.row("cost")
         self.undated = _undated_cost(tables)
         self.lines, self.why_whole = None, ""
         self.counts: dict[str, int] = {}
@@ -176,7 +175,7 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
         missing = "what is missing cannot be estimated"
     ledger, count = data.inputs.ledger, sum(data.counts.values())
     if ledger is None:
-        return missing[0].upper() + missing[1:]
+        return capitalized(missing)
     unit = data.unit
     of = "lines of the logs" if data.lines is None else f"log lines of the {unit}"
     text = (
@@ -201,16 +200,15 @@ def _unpriced(data: _Data) -> list[Gap]:
     if now.is_known:
         words += f", {format_share(now, words=True)} of tokens"
         words += f" ({format_share(before, words=True)} before)" * before.is_known
-    table = data.tables.table("cost", every=None, by=("model",), **data.compare).sort(
+    table = data.tables.series("cost", by=("model",)).sort(
         "responses_unpriced", "model", descending=[True, False]
     )
     short = short_names(table["model"].cast(pl.String).drop_nulls())
     models = table.filter(pl.col("responses_unpriced") > 0)
     most = models.select("model", "responses_unpriced").head(_MOST_NAMES).rows()
-    parts = [f"{short.get(name, format_name(name))} {n:,}" for name, n in most]
-    parts[0] += " call" if most[0][1] == 1 else " calls"
+    parts = [f"{short.get(name, format_name(name))} ({n:,})" for name, n in most]
     if others := count - sum(number for _, number in most):
-        parts.append(f"others {others:,}")
+        parts.append(f"others ({others:,})")
     words += f": {', '.join(parts)}."
     could_add = data.estimate(tokens=row["tokens_unpriced"])
     if not could_add.is_known:
@@ -226,7 +224,7 @@ def _without_usage(data: _Data) -> list[Gap]:
         return []
     words = f"{count:,} of {calls(row['responses'])}"
     if row[unpriced]:
-        words += f", {row[unpriced]:,} of them without a known cost"
+        words += f"; {row[unpriced]:,} of them have no known cost"
     if "usage_problem" in choices.collect_schema().names():
         is_cut = (first_choice(), *data.tables.plan.within.conditions())
         rows = choices.filter(*is_cut, usage_problem="cut_off").select(pl.len())

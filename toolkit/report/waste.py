@@ -12,7 +12,7 @@ from toolkit.report.figures import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Head, Loss, Waste
 from toolkit.report.names import short_names
-from toolkit.report.wording import usd
+from toolkit.report.wording import capitalized, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,11 +39,9 @@ _GAPS = {
 
 def build_waste(tables: MetricTables) -> Waste | None:
     """Build what was wasted and what could be saved; None if there is no call."""
-    compare = {"compare": "previous"} if tables.plan.compares else {}
-    whole = {"every": None, "by": (), "fill": True, **compare}
-    by_model = {"every": None, "by": ("model",), **compare}
-    tables.compute("waste", [whole, by_model])
-    row = tables.row("waste", **compare)
+    by_model = {**tables.by_series, "by": ("model",)}
+    tables.compute("waste", [tables.together, by_model])
+    row = tables.row("waste")
     if not row["responses"]:
         return None
     models = tables.table("waste", **by_model).to_dicts()
@@ -153,7 +151,7 @@ def _saving(tables: MetricTables, models: Sequence[_Row]) -> tuple[str, Loss] | 
     if share := _best_share(tables, models):
         cost = Figure(most.number * share[1].number, "approximate")
         amount = usd(cost)
-        words += f" {_upper(amount)} at the cache share of {share[0]}"
+        words += f" {capitalized(amount)} at the cache share of {share[0]}"
         words += f" ({format_share(share[1])}), {limit}"
     else:
         words += f" A cache saves {limit}"
@@ -194,12 +192,7 @@ def _title(losses: Sequence[Loss], row: _Row) -> str:
     if not cost.value and cost.bound != "exact":
         it = "it" if number == 1 else "they"
         return f"{answers}; what {it} cost is not known"
-    return f"{_upper(usd(cost))} went into {answers}"
-
-
-def _upper(text: str) -> str:
-    """Return a text that begins with a capital."""
-    return text[0].upper() + text[1:]
+    return f"{capitalized(usd(cost))} went into {answers}"
 
 
 def _cache_note(row: _Row) -> str:

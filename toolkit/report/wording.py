@@ -90,6 +90,11 @@ def fraction(share: float) -> str:
     return next(near, f"{percent:.0f}%" if 1 <= percent <= 99 else format_share(share))
 
 
+def capitalized(text: str) -> str:
+    """Return a text that begins with a capital."""
+    return text[0].upper() + text[1:]
+
+
 def calls(count: int) -> str:
     """Return a number of calls with its noun."""
     return plural(count, "call")

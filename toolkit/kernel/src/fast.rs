@@ -3,6 +3,7 @@
 //! It reads a line only if it is sure of every cell. Any other line (not JSON, a repeated
 //! key, an error) is left to the strict path.
 
+use crate::json::Node;
 use crate::line::{LineRows, LineValues};
 use crate::plan::{Plan, Stream};
 use crate::routes::Routes;
@@ -48,14 +49,15 @@ impl Memory {
         let mut walk = Walk::new(plan, routes, workspace, line)?;
         let (candidate, api) = find_response(plan, routes, &mut walk, line)?;
         walk.remember(candidate.envelope);
-        let found = values(plan, routes, &walk, line, candidate);
+        let opened = Node::default();
+        let found = values(plan, routes, &walk, line, &opened, candidate);
         let route = &routes.apis[api];
         let rows = &mut tables[route.table];
         let choices = found.write(api, &mut rows.columns, rows.count)?;
         let walked = WalkedLine {
             line: line.text,
             api,
-            outer: values(plan, routes, &walk, line, walk.outer()),
+            outer: values(plan, routes, &walk, line, &opened, walk.outer()),
             found,
         };
         shapes.learn(routes, &walked, &rows.columns);
@@ -75,15 +77,18 @@ pub fn find_response(
     walk: &mut Walk<'_, '_>,
     line: Line<'_>,
 ) -> Option<(Candidate, usize)> {
+    let find = |walk: &Walk<'_, '_>, candidate| {
+        values(plan, routes, walk, line, &Node::default(), candidate).api()
+    };
     let mut candidate = walk.outer();
-    let mut api = values(plan, routes, walk, line, candidate).api()?;
+    let mut api = find(walk, candidate)?;
     for envelope in 0..routes.envelopes.len() {
         if api.is_some() {
             break;
         }
         if let Some(inner) = walk.inner(envelope)? {
             candidate = inner;
-            api = values(plan, routes, walk, line, candidate).api()?;
+            api = find(walk, candidate)?;
         }
     }
     // Chunks of such APIs are read only within a line that has a whole stream.
@@ -96,6 +101,7 @@ fn values<'w>(
     routes: &'w Routes,
     walk: &'w Walk<'_, '_>,
     line: Line<'w>,
+    opened: &'w Node<'w>,
     candidate: Candidate,
 ) -> LineValues<'w> {
     let (slots, texts) = walk.noted();
@@ -105,6 +111,7 @@ fn values<'w>(
         line: line.text,
         texts,
         slots,
+        opened,
         candidate,
     }
 }

@@ -56,7 +56,10 @@ impl<'a> Response<'a> {
                 .is_ok_and(|raw| raw.is_some_and(is_expected)),
             Some(start) => {
                 let values = values_at(start, steps, plan).ok().flatten();
-                values.iter().flatten().any(|value| is_expected(value.raw))
+                values
+                    .iter()
+                    .flatten()
+                    .any(|value| is_expected(value.raw()))
             }
             None => false,
         };

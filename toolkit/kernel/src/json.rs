@@ -3,7 +3,7 @@
 //! serde_json validates; a value stays raw text until it is read.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::slice;
@@ -82,48 +82,61 @@ pub fn is_number(raw: &str) -> bool {
 }
 
 /// One JSON object; missing and null are the same.
+#[derive(Default)]
 pub struct Node<'a> {
     pub raw: &'a str,
+    /// Of the item of a list: the path of the list.
     pub path: Vec<Step>,
-    fields: Vec<(Cow<'a, str>, &'a str)>,
+    place: Option<usize>,
+    /// Read when one of them is asked for.
+    fields: OnceCell<Vec<(Cow<'a, str>, &'a str)>>,
     /// The fields that were opened: many columns are below each.
     children: RefCell<Vec<(String, Rc<Node<'a>>)>>,
+    /// The lists that were opened: of each where its JSON is, and how long the path was.
+    lists: RefCell<Vec<((*const u8, usize), Nodes<'a>)>>,
 }
+
+/// The items of a list.
+pub type Nodes<'a> = Rc<Vec<Node<'a>>>;
 
 impl<'a> Node<'a> {
     /// Opens an object that was validated.
     pub fn open(raw: &'a str, path: Vec<Step>) -> Self {
-        let mut fields = Vec::new();
-        if pass(raw, b'}', |key, value| {
-            fields.push((Cow::Borrowed(key), value))
-        })
-        .is_none()
-        {
-            let mut reader = serde_json::Deserializer::from_str(raw);
-            fields = reader.deserialize_map(Fields).unwrap_or_default();
-        }
         Node {
             raw,
             path,
-            fields,
-            children: RefCell::default(),
+            ..Node::default()
         }
     }
 
+    fn fields(&self) -> &[(Cow<'a, str>, &'a str)] {
+        self.fields.get_or_init(|| {
+            let mut fields = Vec::with_capacity(8);
+            let note = |key, value| fields.push((Cow::Borrowed(key), value));
+            if pass(self.raw, b'}', note).is_none() {
+                let mut reader = serde_json::Deserializer::from_str(self.raw);
+                fields = reader.deserialize_map(Fields).unwrap_or_default();
+            }
+            fields
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.fields().is_empty()
     }
 
     /// The raw JSON of a field; of a repeated key the last one counts.
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        let found = self.fields.iter().rev().find(|(name, _)| name == key)?.1;
+        let found = self.fields().iter().rev().find(|(name, _)| name == key)?.1;
         (found != "null").then_some(found)
     }
 
     /// The path of what is at the end of some keys.
     pub fn along(&self, keys: &[String]) -> Vec<Step> {
         let steps = keys.iter().cloned().map(Step::Key);
-        self.path.iter().cloned().chain(steps).collect()
+        let place = self.place.map(Step::Place);
+        let own = self.path.iter().cloned().chain(place);
+        own.chain(steps).collect()
     }
 
     /// A field that must be an object if it is there at all.
@@ -142,6 +155,37 @@ impl<'a> Node<'a> {
         let node = Rc::new(Node::open(raw, self.along(slice::from_ref(key))));
         self.children.borrow_mut().push((key.clone(), node.clone()));
         Ok(Some(node))
+    }
+
+    /// The items of a list below this object, which several columns read.
+    pub fn items(&self, raw: &'a str, path: &[Step], most: usize) -> Result<Nodes<'a>, LineError> {
+        let key = (raw.as_ptr(), path.len());
+        if let Some((_, nodes)) = self.lists.borrow().iter().find(|(known, _)| *known == key) {
+            return Ok(nodes.clone());
+        }
+        let open = |(place, raw)| Node {
+            place: Some(place),
+            ..Node::open(raw, path.to_vec())
+        };
+        let items = short_list(raw, path, most)?.into_iter().enumerate();
+        let nodes = Rc::new(items.map(open).collect::<Vec<_>>());
+        self.lists.borrow_mut().push((key, nodes.clone()));
+        Ok(nodes)
+    }
+
+    /// The same as `find`, for a single look: nothing below is opened; None: there is no object
+    /// on the way.
+    pub fn peek(&self, keys: &[String]) -> Option<Option<&'a str>> {
+        let (first, rest) = keys.split_first()?;
+        let mut found = self.get(first);
+        for key in rest {
+            match found {
+                Some(raw) if raw.starts_with('{') => [found] = fields(raw, [key]),
+                Some(_) => return None,
+                None => break,
+            }
+        }
+        Some(found)
     }
 
     /// The raw JSON at the end of a path.
@@ -203,6 +247,24 @@ pub fn items(raw: &str) -> Vec<&str> {
     if pass(raw, b']', |_, item| found.push(item)).is_none() {
         let mut reader = serde_json::Deserializer::from_str(raw);
         found = reader.deserialize_seq(Items).unwrap_or_default();
+    }
+    found
+}
+
+/// The raw JSON of some fields of an object, as `Node::get` finds it.
+pub fn fields<'a, const COUNT: usize>(
+    raw: &'a str,
+    keys: [&str; COUNT],
+) -> [Option<&'a str>; COUNT] {
+    let mut found = [None; COUNT];
+    let note = |key: &str, value| {
+        if let Some(place) = keys.iter().position(|it| *it == key) {
+            found[place] = (value != "null").then_some(value);
+        }
+    };
+    if pass(raw, b'}', note).is_none() {
+        let node = Node::open(raw, Vec::new());
+        found = keys.map(|key| node.get(key));
     }
     found
 }
@@ -272,9 +334,10 @@ impl<'de> Visitor<'de> for Count {
 
 /// The text of a string that was validated.
 pub fn text(raw: &str) -> Cow<'_, str> {
-    serde_json::from_str::<Key<'_>>(raw)
-        .map(|key| key.0)
-        .unwrap_or_default()
+    match memchr::memchr(b'\\', raw.as_bytes()) {
+        None => Cow::Borrowed(&raw[1..raw.len() - 1]),
+        Some(_) => serde_json::from_str::<Key<'_>>(raw).map_or_else(|_| "".into(), |key| key.0),
+    }
 }
 
 /// The text of a string, or the JSON of any other value.

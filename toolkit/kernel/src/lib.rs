@@ -12,6 +12,7 @@ pub mod json;
 pub mod line;
 pub mod pace;
 pub mod plan;
+pub mod readers;
 pub mod routes;
 pub mod scanner;
 pub mod seen;

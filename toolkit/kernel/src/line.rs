@@ -1,13 +1,14 @@
 //! The values that a walk found in a line: which API they are of, and the cells they become.
 
 use crate::columns::ColumnBuilder;
+use crate::json::Node;
 use crate::plan::{Column, Kind, Path, Plan, Root};
-use crate::routes::{Alternatives, Check, OBJECT, Place, Route, Routes, Sum, Target};
+use crate::routes::{Check, Checks, Place, Route, Routes, Sum, Target};
 use crate::scanner::{JsonType, Value};
 use crate::strict::without_text;
-use crate::trie::{bits, has_value};
+use crate::trie::has_value;
 use crate::values::{Cell, is_expected, read_raw};
-use crate::walk::Candidate;
+use crate::walk::{Candidate, Choices};
 
 /// The response or chunk that a line has.
 pub struct LineRows {
@@ -38,82 +39,94 @@ pub struct LineValues<'w> {
     /// The text of strings with escapes.
     pub texts: &'w [u8],
     pub slots: &'w [Value],
+    /// Has the lists of the line that were opened, and nothing else.
+    pub opened: &'w Node<'w>,
     /// The object that is read as a response.
     pub candidate: Candidate,
 }
 
-/// Checks that were made on a candidate, by number, and those that found a value.
-#[derive(Default)]
+/// Checks of a candidate: which pass, and which do or still may.
 struct Checked {
-    known: u128,
-    found: u128,
+    passed: u128,
+    possible: u128,
 }
 
 impl<'w> LineValues<'w> {
     /// Returns the first API that the candidate is of, or None if there is none; fails if it is
     /// a chunk or an error that is not read.
     pub fn api(&self) -> Option<Option<usize>> {
-        let mut checked = Checked::default();
+        let mut checked = self.checked()?;
         for (number, route) in self.routes.apis.iter().enumerate() {
-            let mut meets = |alternatives: &Alternatives| {
-                let mut passes = |&(check, expected): &(usize, bool)| {
-                    self.has_value(check, &mut checked) == expected
-                };
-                alternatives
-                    .iter()
-                    .any(|checks| checks.iter().all(&mut passes))
+            let mut meets = |alternatives: &[Checks]| {
+                let mut each = alternatives.iter();
+                each.any(|checks| self.meets(checks, &mut checked))
             };
-            if self.choices(route).is_some() && meets(&route.tests) && !meets(&route.unless) {
+            if meets(&route.tests) && self.choices(route).is_some() && !meets(&route.unless) {
                 return (!meets(&route.refused)).then_some(Some(number));
             }
         }
         Some(None)
     }
 
+    /// The checks that pass because a value is there, and those that may pass.
+    fn checked(&self) -> Option<Checked> {
+        let readers = &self.routes.checked;
+        let row = |base: usize| &self.slots[base..];
+        let line = readers.line(self.candidate.envelope);
+        let mut possible = readers.response.of(row(self.candidate.base))? | line.of(row(0))?;
+        let lists = self.candidate.lists.iter().enumerate();
+        for (list, choices) in lists.filter(|(_, choices)| !choices.is_odd) {
+            for base in choices.rows() {
+                possible |= readers.choices[list].of(row(base))?;
+            }
+        }
+        let passed = possible & self.routes.presences;
+        Some(Checked { passed, possible })
+    }
+
+    /// Returns whether the checks pass that must, and the others do not.
+    #[inline]
+    fn meets(&self, checks: &Checks, checked: &mut Checked) -> bool {
+        loop {
+            if checks.passed & !checked.possible | checks.failed & checked.passed != 0 {
+                return false;
+            }
+            let known = checked.passed | !checked.possible;
+            let unknown = (checks.passed | checks.failed) & !known;
+            if unknown == 0 {
+                return true;
+            }
+            let number = unknown.trailing_zeros();
+            match self.has(&self.routes.checks[number as usize]) {
+                true => checked.passed |= 1 << number,
+                false => checked.possible &= !(1 << number),
+            }
+        }
+    }
+
     /// The first slot of each choice; None: the value at their path is not a list.
     #[inline]
     pub fn choices(&self, route: &Route) -> Option<impl Iterator<Item = usize> + Clone + use<>> {
-        let (base, count, width) = match route.list {
-            None => (self.candidate.base, 1, 1),
-            Some(list) => {
-                let choices = &self.candidate.lists[list];
-                let row = &self.slots[self.candidate.base..];
-                let node = self.routes.lists[list];
-                let value = Some(&row[node]).filter(|_| has_value(row, node));
-                let value = value.filter(|value| !value.is_null());
-                if value.is_some_and(|value| value.kind != JsonType::List || choices.is_odd) {
-                    return None;
-                }
-                let width = self.routes.tries[OBJECT + 1 + list].nodes.len();
-                (choices.base, choices.count, width)
-            }
+        let Some(list) = route.list else {
+            return Some(Choices::one(self.candidate.base).rows());
         };
-        Some((0..count).map(move |place| base + place * width))
+        let choices = &self.candidate.lists[list];
+        let row = &self.slots[self.candidate.base..];
+        let node = self.routes.lists[list];
+        let value = Some(&row[node]).filter(|_| has_value(row, node));
+        let value = value.filter(|value| !value.is_null());
+        let is_odd = value.is_some_and(|value| value.kind != JsonType::List || choices.is_odd);
+        (!is_odd).then(|| choices.rows())
     }
 
-    /// Returns whether a value is as a check expects.
-    fn has_value(&self, number: usize, checked: &mut Checked) -> bool {
-        let bit = 1 << number;
-        if checked.known & bit == 0 {
-            checked.known |= bit;
-            if self.has(&self.routes.checks[number]) {
-                checked.found |= bit;
-            }
-        }
-        checked.found & bit != 0
-    }
-
+    /// Returns whether a check passes.
     fn has(&self, check: &Check) -> bool {
         let has = |choice: usize| {
             let value = self.value(&check.place, choice);
-            value.is_some_and(|value| check.is_presence() || self.is_expected(value, check))
+            value.is_some_and(|value| self.is_expected(value, check))
         };
         match check.list {
-            Some(list) => {
-                let width = self.routes.tries[OBJECT + 1 + list].nodes.len();
-                let choices = &self.candidate.lists[list];
-                (0..choices.count).any(|place| has(choices.base + place * width))
-            }
+            Some(list) => self.candidate.lists[list].rows().any(has),
             None => has(0),
         }
     }
@@ -129,25 +142,31 @@ impl<'w> LineValues<'w> {
         let last = api.map_or(self.routes.apis.len(), |api| api + 1);
         let routes = self.routes.apis[..last].iter();
         let routes = routes.filter(|route| self.choices(route).is_some());
-        let mut checked = Checked::default();
+        let Some(mut checked) = self.checked() else {
+            return false;
+        };
+        let may_change = |&number: &usize| {
+            let check = &self.routes.checks[number];
+            let choices = check.list.map(|list| &self.candidate.lists[list]);
+            let has_choice = choices.is_none_or(|it| it.count == 1 && !it.is_odd);
+            let choice = choices.map_or(0, |it| it.base);
+            check.is_by_text()
+                && has_choice
+                && self.value(&check.place, choice).is_some_and(&varies)
+        };
+        let numbers = 0..self.routes.checks.len();
+        let changing = numbers.filter(may_change);
+        let constant = !changing.fold(0_u128, |bits, number| bits | 1 << number);
         let mut alternatives = routes
             .flat_map(|route| [&route.tests, &route.unless, &route.refused])
             .flatten();
         alternatives.all(|checks| {
-            let may_change = |&(number, _): &(usize, bool)| {
-                let check = &self.routes.checks[number];
-                let choice = check.list.map_or(0, |list| self.candidate.lists[list].base);
-                let has_choice = check
-                    .list
-                    .is_none_or(|list| self.candidate.lists[list].count == 1);
-                check.is_by_text()
-                    && has_choice
-                    && self.value(&check.place, choice).is_some_and(&varies)
+            let settled = Checks {
+                passed: checks.passed & constant,
+                failed: checks.failed & constant,
             };
-            let mut is_refuted = |&check: &(usize, bool)| {
-                !may_change(&check) && self.has_value(check.0, &mut checked) != check.1
-            };
-            checks.iter().any(&mut is_refuted) || !checks.iter().any(may_change)
+            let is_constant = (checks.passed | checks.failed) & !constant == 0;
+            is_constant || !self.meets(&settled, &mut checked)
         })
     }
 
@@ -156,51 +175,80 @@ impl<'w> LineValues<'w> {
         let route = &self.routes.apis[api];
         let choices = self.choices(route)?;
         let count = choices.clone().count();
-        for place in &route.containers {
-            let is_odd = |choice: usize| {
-                let value = self.value(place, choice);
-                value.is_some_and(|value| value.kind != JsonType::Object)
-            };
-            let is_any_odd = match place.root {
-                Root::Choice => choices.clone().any(is_odd),
-                _ => is_odd(0),
-            };
-            if is_any_odd {
-                return None;
-            }
-        }
+        let envelope = self.candidate.envelope;
+        let shared = route.ways.response.of(&self.slots[self.candidate.base..])?
+            | route.ways.line(envelope).of(self.slots)?;
         let most = match count {
             2.. => route.most_facts.min(self.plan.repeated_bytes),
             _ => route.most_facts,
         };
-        let has = |base: usize| bits(&self.slots[base..]);
-        let (inner, outer) = (has(self.candidate.base), has(0));
+        let mut ways = shared & !route.of_choice;
         let mut repeated = 0;
-        for target in &route.targets {
-            let building = &mut columns[target.column];
-            let is_shared = inner & target.bits[0] | outer & target.bits[1] != 0;
-            if target.is_of_choice {
-                for (row, choice) in (row..).zip(choices.clone()) {
-                    if is_shared || has(choice) & target.bits[2] != 0 {
-                        self.cell(target, choice, building, row)?;
-                    }
-                }
-            } else if is_shared {
-                let repeats = if target.repeats { count.max(1) } else { 1 };
-                for row in row..row + repeats {
-                    if let Found::Text(size) = self.cell(target, 0, building, row)? {
-                        repeated += size;
-                    }
-                    if repeated > most {
-                        return None;
-                    }
-                }
-            } // most columns of a line are null
+        if count == 0 {
+            self.cells(route, ways, 0, columns, row)?;
+        }
+        let readers = &route.ways.choices[route.list.unwrap_or(0)];
+        for (row, choice) in (row..).zip(choices) {
+            let own = readers.of(&self.slots[choice..])?;
+            ways |= (shared | own) & route.of_choice;
+            repeated += self.cells(route, ways, choice, columns, row)?;
+            if repeated > most {
+                return None;
+            }
+            ways = shared & route.repeated;
         }
         for sum in &route.sums {
             self.add(route, sum, &mut columns[sum.column], row)?;
         }
         Some(count)
+    }
+
+    /// Writes the cells of a row, by the ways that have a value; returns how many bytes of text
+    /// there are in those that are not of the choice.
+    fn cells(
+        &self,
+        route: &Route,
+        ways: u128,
+        choice: usize,
+        columns: &mut [ColumnBuilder],
+        row: usize,
+    ) -> Option<usize> {
+        let mut bytes = 0;
+        let mut has_zero = false;
+        for (half, mut ways) in [ways as u64, (ways >> 64) as u64].into_iter().enumerate() {
+            while ways != 0 {
+                let way = ways.trailing_zeros() as usize;
+                let target = &route.targets[usize::from(route.owners[64 * half + way])];
+                let way = way - target.first as usize;
+                let Place { root, node, .. } = target.ends[way].place;
+                let building = &mut columns[target.column];
+                let found = match &target.ends[way].sum {
+                    Some(_) => self.sum(target, way, choice, building, row)?,
+                    None => {
+                        let base = match root {
+                            Root::Choice => choice,
+                            Root::Response => self.candidate.base,
+                            Root::Line | Root::Envelope | Root::At => 0,
+                        };
+                        let value = &self.slots[base + node as usize];
+                        self.way(target, way, value, building, row)?
+                    }
+                };
+                ways = match found {
+                    Found::Nothing | Found::Zero => ways & (ways - 1),
+                    Found::Count(_) | Found::Text(_) => ways & !target.ways,
+                };
+                has_zero = found == Found::Zero || has_zero && found == Found::Nothing;
+                if ways & target.ways == 0 && has_zero {
+                    building.set_int(row, 0);
+                    has_zero = false;
+                }
+                if let Found::Text(size) = found {
+                    bytes += if target.is_of_choice { 0 } else { size };
+                }
+            }
+        }
+        Some(bytes)
     }
 
     /// The value at the end of a path; None: it is null, or the path starts nowhere.
@@ -234,7 +282,6 @@ impl<'w> LineValues<'w> {
     }
 
     /// Sets the cell of a row, if there is a value.
-    #[inline]
     pub fn cell(
         &self,
         target: &Target,
@@ -263,6 +310,7 @@ impl<'w> LineValues<'w> {
     }
 
     /// Sets a cell to the sum of counts, one for each part of a way.
+    #[inline(never)]
     fn sum(
         &self,
         target: &Target,
@@ -299,13 +347,15 @@ impl<'w> LineValues<'w> {
             return Some(Some(value.extra as i64));
         }
         let path = self.path(target, way);
-        match read_raw(self.raw(value), None, self.column(target), path, self.plan) {
+        let column = self.column(target);
+        match read_raw(self.opened, self.raw(value), None, column, path, self.plan) {
             Ok(Cell::Int(count @ 0..)) => Some(Some(count)),
             Ok(Cell::Null) => Some(None),
             _ => None,
         }
     }
 
+    #[inline(always)]
     fn set_count(
         &self,
         target: &Target,
@@ -346,7 +396,7 @@ impl<'w> LineValues<'w> {
     }
 
     /// Sets a cell by one of its ways.
-    #[inline]
+    #[inline(always)]
     pub fn way(
         &self,
         target: &Target,
@@ -447,6 +497,8 @@ impl<'w> LineValues<'w> {
     }
 
     /// Reads a value as the strict path does.
+    #[cold]
+    #[inline(never)]
     fn rare(
         &self,
         target: &Target,
@@ -458,7 +510,14 @@ impl<'w> LineValues<'w> {
         let raw = self.raw(value);
         let path = self.path(target, way);
         let items = path.steps.items.as_ref();
-        let cell = read_raw(raw, items, self.column(target), path, self.plan);
+        let cell = read_raw(
+            self.opened,
+            raw,
+            items,
+            self.column(target),
+            path,
+            self.plan,
+        );
         let cell = match cell {
             Ok(Cell::Null) => return Some(Found::Nothing),
             Ok(Cell::Int(count)) if target.kind == Kind::Count => {

@@ -3,14 +3,14 @@
 use crate::plan::{
     Api, CHUNKS, Column, Condition, Grain, Kind, Path, Plan, Root, Steps, Test, Type,
 };
+use crate::readers::{CONTAINER, MOST_READERS, Readers};
 use crate::scanner::JsonType;
-use crate::trie::{MOST_NODES, Role, TOP, Trie, bit};
+use crate::trie::{MOST_NODES, Role, TOP, Trie};
 
 /// The tree of what starts at a line or a response; behind it one for each list of choices.
 pub const OBJECT: usize = 0;
 /// The most lists of choices that APIs have, each perhaps shared by some of them.
 pub const MOST_LISTS: usize = 4;
-const MOST_CHECKS: usize = 128;
 
 pub struct Routes {
     pub tries: Vec<Trie>,
@@ -19,14 +19,65 @@ pub struct Routes {
     /// By envelope: the nodes on the way to it, itself the last.
     pub envelopes: Vec<Vec<usize>>,
     pub checks: Vec<Check>,
+    /// The checks of values of a response, of the line by its envelope, and of each list.
+    pub checked: Roots,
+    /// The bits of checks that a value passes by being there.
+    pub presences: u128,
     /// In the order in which they are tried on a line.
     pub apis: Vec<Route>,
     /// Microseconds in the unit of `created`, if that is not a smaller one.
     pub unit: Option<i64>,
 }
 
-/// Any of these, each with all of its checks, by number, and whether they pass.
-pub type Alternatives = Vec<Vec<(usize, bool)>>;
+/// Any of these, each with all of its checks.
+pub type Alternatives = Vec<Checks>;
+
+/// A bit for each check that must pass, and for each that must not.
+#[derive(Clone, Copy, Default)]
+pub struct Checks {
+    pub passed: u128,
+    pub failed: u128,
+}
+
+/// What reads values of a response; of the line, if there is no envelope and in each of the
+/// envelopes; and of the choices of each list.
+#[derive(Default)]
+pub struct Roots {
+    pub response: Readers,
+    lines: Vec<Readers>,
+    pub choices: Vec<Readers>,
+}
+
+impl Roots {
+    fn new(envelopes: usize) -> Self {
+        Roots {
+            response: Readers::default(),
+            lines: (0..=envelopes).map(|_| Readers::default()).collect(),
+            choices: (0..MOST_LISTS).map(|_| Readers::default()).collect(),
+        }
+    }
+
+    /// Returns what reads values of the line if the response is in an envelope, or in none.
+    pub fn line(&self, envelope: Option<usize>) -> &Readers {
+        &self.lines[envelope.map_or(0, |envelope| envelope + 1)]
+    }
+
+    /// Adds readers of a place, by their bits.
+    fn add(&mut self, place: &Place, list: Option<usize>, bits: u128) {
+        let at = place.at.map_or(0, |at| usize::from(at) + 1);
+        let lines = match place.root {
+            Root::Response => std::slice::from_mut(&mut self.response),
+            Root::Choice => &mut self.choices[list.unwrap_or(0)..][..1],
+            Root::Line => &mut self.lines[..],
+            Root::Envelope => &mut self.lines[1..],
+            Root::At if at > 0 => &mut self.lines[at..=at],
+            Root::At => return,
+        };
+        for readers in lines {
+            readers.add(place.node as usize, bits);
+        }
+    }
+}
 
 /// How an API is recognized and read.
 pub struct Route {
@@ -37,9 +88,14 @@ pub struct Route {
     pub tests: Alternatives,
     pub unless: Alternatives,
     pub refused: Alternatives,
-    /// What must be an object, if it is there: a path goes on below.
-    pub containers: Vec<Place>,
     pub targets: Vec<Target>,
+    /// What reads its values: a bit for each way of a target, in this order.
+    pub ways: Roots,
+    /// By way: its target.
+    pub owners: Vec<u8>,
+    /// The ways of columns of the choice, and of those repeated in all rows of a response.
+    pub of_choice: u128,
+    pub repeated: u128,
     pub sums: Vec<Sum>,
     /// The most that values of a line may take that are repeated in its rows, and the longest
     /// line that surely has no more.
@@ -82,8 +138,6 @@ pub struct Target {
     pub column: usize,
     pub kind: Kind,
     pub is_of_choice: bool,
-    /// It is repeated in all rows of a response.
-    pub repeats: bool,
     /// Its text is not kept: of a private column, or one that is not in the schema.
     pub drops: bool,
     pub is_read: bool,
@@ -92,8 +146,9 @@ pub struct Target {
     pub minimum: i64,
     pub maximum: i64,
     pub ends: Vec<End>,
-    /// The bits of all nodes where its values are: of the response, the line, a choice.
-    pub bits: [u128; 3],
+    /// The bits of its ways in their half of those of the route, and the place of the first one.
+    pub ways: u64,
+    pub first: u32,
 }
 
 /// Where one of the ways of a column ends.
@@ -163,6 +218,8 @@ impl Routes {
             lists: Vec::new(),
             envelopes: Vec::new(),
             checks: Vec::new(),
+            checked: Roots::new(plan.envelopes.len()),
+            presences: 0,
             apis: Vec::new(),
             unit: u32::try_from(plan.created_scale)
                 .ok()
@@ -196,7 +253,8 @@ impl Routes {
         let list = self.list(api)?;
         let columns = || plan.columns[table].iter().zip(&api.paths).enumerate();
         let mut targets = Vec::new();
-        let mut containers = Vec::new();
+        let mut ways = Roots::new(plan.envelopes.len());
+        let (mut owners, mut of_choice, mut repeated) = (Vec::new(), 0, 0);
         for (place, (column, paths)) in columns() {
             is_plain(column, paths, plan).then_some(())?;
             if column.kind.is_given() || paths.is_empty() {
@@ -207,9 +265,25 @@ impl Routes {
             if is_read || is_added || may_matter(column, paths) {
                 let mut target = self.target(plan, list, column, paths, is_read)?;
                 (target.api, target.column) = (number, place);
+                if owners.len() < 64 && owners.len() + target.ends.len() > 64 {
+                    owners.resize(64, 0); // all of its ways are in one half
+                }
+                (owners.len() + target.ends.len() <= MOST_READERS).then_some(())?;
+                target.first = owners.len() as u32 % 64;
+                for end in &target.ends {
+                    let way = 1_u128 << owners.len();
+                    target.ways |= 1 << (owners.len() % 64);
+                    end.places().for_each(|place| ways.add(place, list, way));
+                    match column.grain {
+                        Grain::Choice => of_choice |= way,
+                        Grain::Response => repeated |= way,
+                        Grain::Summed => {}
+                    }
+                    owners.push(targets.len() as u8);
+                }
                 targets.push(target);
                 for path in paths.iter().filter(|path| !path.takes_any_shape) {
-                    self.note_containers(plan, list, column, path, &mut containers);
+                    self.add_containers(plan, list, column, path, &mut ways);
                 }
             }
         }
@@ -229,11 +303,18 @@ impl Routes {
         };
         let sums = sums.filter_map(sum).collect();
         let mut alternatives = |conditions: &[&Condition]| -> Option<Alternatives> {
-            let mut check = |test: &Test| Some((self.check(plan, list, test)?, test.expected));
-            let tests = conditions.iter().copied().flatten();
-            tests
-                .map(|tests| tests.iter().map(&mut check).collect())
-                .collect()
+            let mut all = |tests: &Vec<Test>| {
+                let mut checks = Checks::default();
+                for test in tests {
+                    let bit = 1 << self.check(plan, list, test)?;
+                    match test.expected {
+                        true => checks.passed |= bit,
+                        false => checks.failed |= bit,
+                    }
+                }
+                Some(checks)
+            };
+            conditions.iter().copied().flatten().map(&mut all).collect()
         };
         let most_facts = if table == CHUNKS {
             plan.most_facts
@@ -246,8 +327,11 @@ impl Routes {
             tests: alternatives(&[&api.tests])?,
             unless: alternatives(&[&api.unless])?,
             refused: alternatives(&[&api.chunks, &api.errors])?,
-            containers,
             targets,
+            ways,
+            owners,
+            of_choice,
+            repeated,
             sums,
             most_facts,
             longest_alike: most_facts / plan.columns[table].len(),
@@ -307,10 +391,14 @@ impl Routes {
         let known = self.checks.iter().position(is_same);
         let number = known.unwrap_or(self.checks.len());
         if known.is_none() {
+            (number < MOST_READERS).then_some(())?;
+            self.checked.add(&place, list, 1 << number);
             let test = test.clone();
-            self.checks.push(Check { place, list, test });
+            let check = Check { place, list, test };
+            self.presences |= u128::from(check.is_presence()) << number;
+            self.checks.push(check);
         }
-        (number < MOST_CHECKS).then_some(number)
+        Some(number)
     }
 
     /// Returns the target of a column; its numbers are set later.
@@ -365,22 +453,13 @@ impl Routes {
             }
             ends.push(end);
         }
-        let mut bits = [0; 3];
-        for place in ends.iter().flat_map(End::places) {
-            let part = match place.root {
-                Root::Response => 0,
-                Root::Choice => 2,
-                Root::Line | Root::Envelope | Root::At => 1,
-            };
-            bits[part] |= bit(place.node as usize);
-        }
         Some(Target {
             api: 0,
             column: 0,
-            bits,
+            ways: 0,
+            first: 0,
             kind: column.kind,
             is_of_choice: column.grain == Grain::Choice,
-            repeats: column.grain == Grain::Response,
             drops,
             is_read,
             passes_zero: paths.len() > 1,
@@ -390,23 +469,21 @@ impl Routes {
         })
     }
 
-    /// Notes the objects that a path passes.
-    fn note_containers(
+    /// Adds the objects that a path passes to what reads values.
+    fn add_containers(
         &mut self,
         plan: &Plan,
         list: Option<usize>,
         column: &Column,
         path: &Path,
-        containers: &mut Vec<Place>,
+        ways: &mut Roots,
     ) {
         let list = list.filter(|_| column.grain == Grain::Choice);
         let more = path.plus.iter().flatten().chain(&path.zero_if);
         for steps in std::iter::once(&path.steps).chain(more) {
             for count in 1..steps.keys.len() {
                 let place = self.place(plan, list, path, &steps.keys[..count]);
-                if !containers.contains(&place) {
-                    containers.push(place);
-                }
+                ways.add(&place, list, CONTAINER);
             }
         }
     }

@@ -240,13 +240,38 @@ impl<'a> Scanner<'a> {
 
     /// Goes on with a string that goes on with an escape or a control character.
     fn string_from(&self, mut at: usize) -> Option<usize> {
+        while let Some(chunk) = chunk_at::<CHUNK>(self.data, at) {
+            let base = at;
+            let mut found = wide_stops(chunk);
+            while found != 0 {
+                at = base + found.trailing_zeros() as usize;
+                if self.sign(at) == b'"' {
+                    return Some(at + 1);
+                }
+                at = self.escape(at)?;
+                // What the escape took of the chunk is no stop any more.
+                found &= u64::MAX.checked_shl((at - base) as u32).unwrap_or(0);
+            }
+            at = at.max(base + CHUNK);
+        }
+        // The last bytes of the data.
         loop {
-            at += escape(&self.data[at..])?.1;
             at = next_stop(self.data, at);
             if self.sign(at) == b'"' {
                 return Some(at + 1);
             }
+            at = self.escape(at)?;
         }
+    }
+
+    /// Passes an escape.
+    #[inline]
+    fn escape(&self, at: usize) -> Option<usize> {
+        let is_simple = SIMPLE[usize::from(self.sign(at + 1))] != 0;
+        if is_simple && self.sign(at) == b'\\' {
+            return Some(at + 2);
+        }
+        Some(at + escape(&self.data[at..])?.1)
     }
 
     /// Passes a string behind its opening quote, and writes its text if that is another

@@ -12,6 +12,7 @@
 
 use crate::columns::ColumnBuilder;
 use crate::forks::{Forks, Step, general};
+use crate::json::Node;
 use crate::line::{Found, LineRows, LineValues};
 use crate::pace::Pace;
 use crate::plan::Plan;
@@ -155,12 +156,14 @@ impl Shapes {
             (self.first_waiting, self.table) = (row, route.table);
         }
         shape.place(line, texts, &self.values)?;
+        let opened = Node::default();
         let found = LineValues {
             plan,
             routes,
             line: line.text,
             texts: &texts.bytes,
             slots: &shape.slots,
+            opened: &opened,
             candidate: shape.candidate,
         };
         if shape.write(&found, &self.values, columns, row).is_none() {

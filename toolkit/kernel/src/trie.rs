@@ -79,19 +79,6 @@ impl Trie {
     }
 }
 
-/// A bit for a node; nodes may share one.
-pub fn bit(id: usize) -> u128 {
-    1 << (id % 128)
-}
-
-/// The bits of all nodes of a row that have a value.
-pub fn bits(row: &[Value]) -> u128 {
-    let pairs = row[..TOPS].as_chunks::<2>().0.iter();
-    pairs.fold(0, |bits, [low, high]| {
-        bits | u128::from(low.extra) | u128::from(high.extra) << 64
-    })
-}
-
 /// Returns whether a node of a row has a value: what else is in its slot is of another line.
 #[inline]
 pub fn has_value(row: &[Value], id: usize) -> bool {

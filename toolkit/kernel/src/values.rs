@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{LineError, Node, Step, count, is_number, items, label, short_list, text};
+use crate::json::{LineError, Node, Nodes, Step, count, fields, is_number, items, label, text};
 use crate::plan::{Column, Items, Kind, Path, Plan, Steps, Test, Type};
 use crate::times::{lacks_zone, read_time};
 
@@ -38,9 +38,26 @@ impl Cell<'_> {
 type Read<'a> = Result<Cell<'a>, LineError>;
 
 /// A raw value, and its path.
-pub struct Value<'a> {
-    pub raw: &'a str,
-    pub path: Vec<Step>,
+pub enum Value<'a> {
+    Plain(&'a str, Vec<Step>),
+    /// The item of a list at a place.
+    Item(Nodes<'a>, usize),
+}
+
+impl<'a> Value<'a> {
+    pub fn raw(&self) -> &'a str {
+        match self {
+            Value::Plain(raw, _) => raw,
+            Value::Item(items, place) => items[*place].raw,
+        }
+    }
+
+    fn path(&self) -> Vec<Step> {
+        match self {
+            Value::Plain(_, path) => path.clone(),
+            Value::Item(items, place) => items[*place].along(&[]),
+        }
+    }
 }
 
 /// The problem of a time without a zone.
@@ -77,7 +94,7 @@ pub fn read_cell<'n, 'a: 'n>(
 fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
     let read = |steps: &Steps| match node.find(&steps.keys)? {
         None => Ok(Cell::Null),
-        Some(raw) => read_raw(raw, steps.items.as_ref(), column, path, plan)
+        Some(raw) => read_raw(node, raw, steps.items.as_ref(), column, path, plan)
             .map_err(|fault| fault.below(&node.along(&steps.keys))),
     };
     let mut cell = read(&path.steps)?;
@@ -107,8 +124,9 @@ fn read_path<'a>(node: &Node<'a>, column: &Column, path: &Path, plan: &Plan) -> 
     }
 }
 
-/// Reads a value, or those in its items, as one cell.
+/// Reads a value below an object, or those in its items, as one cell.
 pub fn read_raw<'a>(
+    node: &Node<'a>,
     raw: &'a str,
     items: Option<&Items>,
     column: &Column,
@@ -122,9 +140,9 @@ pub fn read_raw<'a>(
             false => read_value(raw, column, path, plan),
         };
     }
-    match values_in(raw, Vec::new(), items, plan)? {
+    match values_in(node, raw, Vec::new(), items, plan)? {
         None => Ok(Cell::Null),
-        Some(values) if values.first().is_some_and(|it| is_passed(it.raw)) => Ok(Cell::Null),
+        Some(values) if values.first().is_some_and(|it| is_passed(it.raw())) => Ok(Cell::Null),
         Some(values) if path.fields.is_empty() => read_values(values, column, path, plan),
         Some(values) => read_calls(values, path),
     }
@@ -138,19 +156,26 @@ pub fn values_at<'a>(
 ) -> Result<Option<Vec<Value<'a>>>, LineError> {
     match node.find(&steps.keys)? {
         None => Ok(None),
-        Some(raw) => values_in(raw, node.along(&steps.keys), steps.items.as_ref(), plan),
+        Some(raw) => values_in(
+            node,
+            raw,
+            node.along(&steps.keys),
+            steps.items.as_ref(),
+            plan,
+        ),
     }
 }
 
 /// Returns a value, or the values in its items if a path goes on into them.
 fn values_in<'a>(
+    node: &Node<'a>,
     raw: &'a str,
     path: Vec<Step>,
     items: Option<&Items>,
     plan: &Plan,
 ) -> Result<Option<Vec<Value<'a>>>, LineError> {
     let Some(selected) = items else {
-        return Ok(Some(vec![Value { raw, path }]));
+        return Ok(Some(vec![Value::Plain(raw, path)]));
     };
     if raw.starts_with('{') && Node::open(raw, Vec::new()).is_empty() {
         return Ok(None);
@@ -158,22 +183,17 @@ fn values_in<'a>(
     if !raw.starts_with('[') {
         return Err(LineError::wrong_type("a list", raw).below(&path));
     }
-    let items = short_list(raw, &path, plan.most_items)?;
-    let is_all = selected.key.is_empty() && selected.then.is_empty();
     let mut found = Vec::new();
-    for (place, item) in items.into_iter().enumerate() {
-        let here = [&path[..], &[Step::Place(place)]].concat();
-        if !item.starts_with('{') {
-            return Err(LineError::wrong_type("an object", item).below(&here));
+    let items = node.items(raw, &path, plan.most_items)?;
+    for (place, item) in items.iter().enumerate() {
+        if !item.raw.starts_with('{') {
+            return Err(LineError::wrong_type("an object", item.raw).below(&item.along(&[])));
         }
-        if is_all {
-            let (raw, path) = (item, here);
-            found.push(Value { raw, path });
-            continue;
-        }
-        let node = Node::open(item, here);
-        if is_selected(&node, selected) {
-            found.append(&mut values_of(node, &selected.then, plan)?);
+        if is_selected(item, selected) {
+            match &selected.then[..] {
+                [] => found.push(Value::Item(items.clone(), place)),
+                then => found.append(&mut values_of(item, then, plan)?),
+            }
         }
     }
     Ok(Some(found))
@@ -189,20 +209,23 @@ fn is_selected(node: &Node<'_>, items: &Items) -> bool {
     }
 }
 
-/// Returns the values at the first path that is there; the item without paths.
+/// Returns the values at the first path that is there.
 ///
 /// A path that cannot be read is passed over, but for the last.
-fn values_of<'a>(node: Node<'a>, then: &[Steps], plan: &Plan) -> Result<Vec<Value<'a>>, LineError> {
+fn values_of<'a>(
+    node: &Node<'a>,
+    then: &[Steps],
+    plan: &Plan,
+) -> Result<Vec<Value<'a>>, LineError> {
     let Some((last, others)) = then.split_last() else {
-        let Node { raw, path, .. } = node;
-        return Ok(vec![Value { raw, path }]);
+        return Ok(Vec::new());
     };
     for steps in others {
-        if let Ok(Some(values)) = values_at(&node, steps, plan) {
+        if let Ok(Some(values)) = values_at(node, steps, plan) {
             return Ok(values);
         }
     }
-    Ok(values_at(&node, last, plan)?.unwrap_or_default())
+    Ok(values_at(node, last, plan)?.unwrap_or_default())
 }
 
 /// Returns whether a value is as a test expects; its label counts where the test has words.
@@ -228,8 +251,8 @@ pub fn is_expected(raw: &[u8], label: &[u8], test: &Test) -> bool {
 fn read_values<'a>(values: Vec<Value<'a>>, column: &Column, path: &Path, plan: &Plan) -> Read<'a> {
     let mut found = Cell::Null;
     for value in values {
-        let cell = read_value(value.raw, column, path, plan);
-        let cell = cell.map_err(|fault| fault.below(&value.path))?;
+        let cell = read_value(value.raw(), column, path, plan);
+        let cell = cell.map_err(|fault| fault.below(&value.path()))?;
         found = match (found, cell, column.kind) {
             (Cell::Null, cell, _) => cell,
             (Cell::Text(one), Cell::Text(other), Kind::Text | Kind::Content) => {
@@ -307,9 +330,9 @@ fn join_parts<'a>(raw: &str) -> Read<'a> {
         if !item.starts_with('{') {
             return Err(LineError::wrong_type("an object", item).below(&[Step::Place(place)]));
         }
-        let part = Node::open(item, Vec::new());
-        let is_text = part.get("type").is_some_and(|raw| label(raw) == "text");
-        let Some(raw) = part.get("text").filter(|_| is_text) else {
+        let [kind, text_of] = fields(item, ["type", "text"]);
+        let is_text = kind.is_some_and(|raw| label(raw) == "text");
+        let Some(raw) = text_of.filter(|_| is_text) else {
             continue;
         };
         if !raw.starts_with('"') {
@@ -385,7 +408,7 @@ fn read_logprob_sum<'a>(raw: &str) -> Cell<'a> {
     for item in items(raw) {
         let number = item
             .starts_with('{')
-            .then(|| Node::open(item, Vec::new()).get("logprob"))
+            .then(|| fields(item, ["logprob"])[0])
             .flatten()
             .filter(|raw| is_number(raw));
         match number.and_then(|raw| raw.parse::<f64>().ok()) {
@@ -441,14 +464,21 @@ fn read_calls<'a>(values: Vec<Value<'a>>, path: &Path) -> Read<'a> {
 
 /// Reads the fields of a call, each the first on its paths.
 fn read_call<'a>(value: Value<'a>, fields: &[Vec<Vec<String>>]) -> Result<Call<'a>, LineError> {
-    if !value.raw.starts_with('{') {
-        return Err(LineError::wrong_type("an object", value.raw).below(&value.path));
-    }
-    let node = Node::open(value.raw, value.path);
+    let opened;
+    let node = match &value {
+        Value::Item(items, place) => &items[*place],
+        Value::Plain(raw, _) if !raw.starts_with('{') => {
+            return Err(LineError::wrong_type("an object", raw).below(&value.path()));
+        }
+        Value::Plain(raw, path) => {
+            opened = Node::open(raw, path.clone());
+            &opened
+        }
+    };
     let mut call = Call::default();
     for (place, paths) in fields.iter().enumerate() {
         for keys in paths.iter() {
-            call[place] = match node.find(keys)? {
+            call[place] = match node.peek(keys).map_or_else(|| node.find(keys), Ok)? {
                 Some(raw) if raw.starts_with('"') => Some(text(raw)),
                 Some(raw) if place == 4 => Some(label(raw)),
                 Some(raw) if place == 3 && raw.starts_with('{') => Some(Cow::Borrowed(raw)),

@@ -58,8 +58,27 @@ pub struct Choices {
     /// The first slot of the first choice; the others follow.
     pub base: usize,
     pub count: usize,
+    /// How many slots each has.
+    pub width: usize,
     /// An item is not an object.
     pub is_odd: bool,
+}
+
+impl Choices {
+    /// A response that is its only choice.
+    pub fn one(base: usize) -> Self {
+        Choices {
+            base,
+            count: 1,
+            ..Choices::default()
+        }
+    }
+
+    /// The first slot of each.
+    pub fn rows(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        let (base, width) = (self.base, self.width);
+        (0..self.count).map(move |place| base + place * width)
+    }
 }
 
 /// One line under way.
@@ -292,6 +311,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn choices(&mut self, at: usize, list: usize, owner: usize, depth: usize) -> Option<usize> {
         let mut found = Choices {
             base: self.workspace.end,
+            width: self.routes.tries[OBJECT + 1 + list].nodes.len(),
             ..Choices::default()
         };
         let mut at = self.scanner.space(at + 1);
