@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from toolkit.formatting.figures import Figure
-from toolkit.formatting.text import format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 from toolkit.report.course import series_name
 from toolkit.report.figures import ENOUGH_CALLS, priced_calls
 from toolkit.report.metric_tables import figure_of
@@ -202,11 +202,13 @@ def _main(change: Change) -> _Effect | None:
 
 
 def _leader(effect: _Effect, change: Change) -> _Row | None:
-    """Return the series with most of an effect; none with few calls."""
+    """Return the series with most of an effect; none with few calls, or unknown."""
     amount, column = change.total[effect.column], effect.column
     same = [one for one in change.series if _sign(one[column]) == _sign(amount) != 0]
     first = max(same, key=lambda one: abs(one[column]), default=None)
     if first is None or 2 * abs(first[column]) < abs(amount):
+        return None
+    if first["series"] == UNKNOWN_TEXT:
         return None
     is_mean = effect.name in _LENGTHS or effect.name == "cache"
     is_few = min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
