@@ -217,7 +217,7 @@ def test_the_commands_take_computed_series_and_a_provider(
     words = ["report", str(log), "--to", str(data), "--by", "vendor", *served]
     assert CliRunner().invoke(_app, words).exit_code == 0
     report = json.loads(data.read_text("utf-8"))
-    assert [row["vendor"] for row in report["series"]] == ["cerebras"]
+    assert [row["name"] for row in report["models"]["rows"]] == ["cerebras"]
     assert "--provider Cerebras" in report["made"]["command"]
     chart = tmp_path / "cost.png"
     for name in ("cost", "overview"):

@@ -118,7 +118,7 @@ def test_the_lines_of_a_streamed_log_add_up_wherever_they_are_shown(log: Path) -
     health = toolkit.metrics.log_health(log).filter(kind="ledger")
     assert dict(health.select("name", "count").iter_rows()) == COUNTS
 
-    shown = toolkit.write_report(log).data()["data"]["ledger"]
+    shown = toolkit.write_report(log).data()["ledger"]
     assert {name: shown[name] for name in COUNTS} == COUNTS
     assert shown["lines"] == 10
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.report.answer import build_answer
-from toolkit.report.course import build_course, build_tags
+from toolkit.report.course import build_course, build_tags, series_name
 from toolkit.report.figures import build_figures
 from toolkit.report.model import Gap, Head, Trust
 from toolkit.report.names import short_names
@@ -204,3 +204,55 @@ def test_short_names_are_unique() -> None:
         "gpt-4o-2024-11-20": "gpt-4o-2024-11-20",
         "openai/gpt-5-2025-08-07": "gpt-5",
     }
+
+
+def test_series_whose_values_read_alike_are_told_apart() -> None:
+    """A missing value, the word for it, and values that contain a comma."""
+    rows = [
+        {"a": None, "b": "x"},
+        {"a": "unknown", "b": "x"},
+        {"a": "1 other", "b": ""},
+    ]
+    assert len({series_name(row, ("a",)) for row in rows}) == 3
+    assert series_name(rows[0], ("a",)) == "unknown"
+    assert series_name(rows[1], ("a",)) == '"unknown"'
+    pairs = [{"a": "a, b", "b": "c"}, {"a": "a", "b": "b, c"}]
+    assert len({series_name(row, ("a", "b")) for row in pairs}) == 2
+    assert series_name(rows[0], ()) == "all calls"
+
+
+def test_no_money_is_lost_where_names_read_alike() -> None:
+    """Two calls, of no model and of one called unknown: 2 x 0.0035."""
+    tables = tables_of(
+        calls("2026-11-17", 1, model=None, provider="openai", reported_cost=1.0),
+        calls("2026-11-17", 1, model="unknown", reported_cost=2.0),
+    )
+    course = build_course(tables, {}, {}, FIRST)
+    assert course is not None
+    assert sum(series.values[-1].number for series in course.series) == 3
+
+
+def test_a_log_that_began_in_the_week_before_is_not_compared() -> None:
+    """One day of the week before says nothing of a week."""
+    tables = tables_of(calls("2026-11-15", 10), calls("2026-11-20", 20))
+    answer = build_answer(tables, "because", None, None, (), began="15 Nov 2026")
+    assert answer.headline == (
+        "The week cost $0.07; of the week before the log has a part."
+    )
+    assert "The log begins on 15 Nov 2026" in answer.certainty
+
+
+def test_too_few_tokens_are_not_called_as_many() -> None:
+    """10,000 calls' worth before, one now: not about as many."""
+    before = calls("2026-11-10", 100), calls("2026-11-10", 5, **OWN)
+    answer = build_answer(
+        tables_of(*before, calls("2026-11-20", 10), calls("2026-11-20", 1, **OWN)),
+        "",
+        None,
+        None,
+        (),
+    )
+    assert (
+        "they used 5.5k tokens in the week before and 1.1k in this one, too little to "
+        "explain the fall." in answer.certainty
+    )

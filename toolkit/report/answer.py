@@ -30,12 +30,15 @@ def build_answer(
     trust: Trust | None,
     chance: tuple[Figure, Figure] | None,
     uncounted: Sequence[str],
+    *,
+    began: str = "",
 ) -> Answer:
     """Build the answer.
 
     `reason` is the main cause of the change, as a clause; `trust` has what is missing,
     `chance` the range in which such a range costs 4 times in 5, and `uncounted` what no
-    figure contains, in words.
+    figure contains, in words. `began` is when the log began, if that is in the range
+    before: the two are then not comparable.
     """
     plan = tables.plan
     usage, cost = tables.row("token_usage"), tables.row("cost")
@@ -59,11 +62,16 @@ def build_answer(
         )
     else:
         change = _change(cost, plan.unit) if plan.compares else ""
+        if began:
+            change, reason = f"; of the {plan.unit} before the log has a part", ""
         because = f", {reason}" if change and reason else ""
         headline = f"{name} cost {usd(spent)}{change}{because}{_gap(cost, trust)}."
-    sure = [_certainty(cost, plan.unit, compares=plan.compares), _usage(usage)]
+    compares = plan.compares and not began
+    sure = [_certainty(cost, plan.unit, compares=compares), _usage(usage)]
+    if began:
+        sure.append(f"The log begins on {began}: do not compare the two {plan.unit}s.")
     if chance is not None and spent.is_known:
-        sure.append(_chance(chance, cost, plan.unit, compares=plan.compares))
+        sure.append(_chance(chance, cost, plan.unit, compares=compares))
     return Answer(headline, " ".join(filter(None, [*sure, last, rest])))
 
 
@@ -126,7 +134,7 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
             else (f"All {calls(count)} are priced exactly.")
         )
     if not priced:
-        return f"None of the {calls(count)} has a known price."
+        return "" if count == 1 else f"None of the {calls(count)} has a known price."
     is_are = "is" if priced == 1 else "are"
     text = f"{priced:,} of the {calls(count)} {is_are} priced exactly."
     verb = "is" if others == 1 else "are"
@@ -148,10 +156,15 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
         return (
             f"{text}; they used {old} tokens in the {unit} before, {new} in this one."
         )
-    if is_real:
+    if is_real and 10 * abs(now.number - before.number) <= before.number:
         return (
             f"{text}; such calls used about as many tokens in both {unit}s ({old}, "
             f"then {new}), so they do not explain the {went}."
+        )
+    if is_real:
+        return (
+            f"{text}; they used {old} tokens in the {unit} before and {new} in this "
+            f"one, too little to explain the {went}."
         )
     return (
         f"{text}; they used {old} tokens in the {unit} before and {new} in this one, "

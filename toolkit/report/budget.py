@@ -88,6 +88,8 @@ def build_budgets(tables: MetricTables, budgets: Sequence[Limit]) -> list[Budget
     OptionError
         If a model or a value of a tag is not in the log.
     """
+    if not budgets:
+        return []
     month = _Month.of(tables)
     # What the forecast and the month before need of a log.
     since = min(month.earlier, month.now.date() - timedelta(weeks=WEEKS_OF_RANGE + 1))
@@ -128,9 +130,10 @@ def _build(limit: Limit, costs: pl.DataFrame, month: _Month) -> Budget:
     so_far, before = days.filter(in_month), days.filter(~in_month)
     before = before.filter(pl.col("period") >= month.earlier)
     spent, cost_before = _known_cost(so_far), _known_cost(before)
-    if month.last_call is None or month.last_call < month.start - _DAY:
-        spent = UNKNOWN
     first = month.first_call
+    is_logged = first is not None and first < month.end
+    if month.last_call is None or month.last_call < month.start - _DAY or not is_logged:
+        spent = UNKNOWN
     if first is None or first >= month.start:
         cost_before = UNKNOWN
     elif first > month.earlier and cost_before.is_known:

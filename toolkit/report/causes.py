@@ -13,7 +13,7 @@ import polars as pl
 
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
-from toolkit.report.course import series_name
+from toolkit.report.course import ALL_CALLS, series_name
 from toolkit.report.figures import ENOUGH_CALLS, priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Cause, Causes, Head
@@ -130,7 +130,7 @@ def build_causes(change: Change) -> Causes:
 def clause(change: Change) -> str:
     """Return the main cause as a clause: ``because prompts to gpt-4o were shorter``."""
     main = _main(change)
-    if main is None:
+    if main is None or _is_small(change):
         return ""
     row, leader = change.total, _leader(main, change)
     if main.name == "volume":
@@ -208,7 +208,7 @@ def _leader(effect: _Effect, change: Change) -> _Row | None:
     first = max(same, key=lambda one: abs(one[column]), default=None)
     if first is None or 2 * abs(first[column]) < abs(amount):
         return None
-    if first["series"] == UNKNOWN_TEXT:
+    if first["series"] in {UNKNOWN_TEXT, ALL_CALLS}:
         return None
     is_mean = effect.name in _LENGTHS or effect.name == "cache"
     is_few = min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
@@ -224,7 +224,7 @@ def _words(effect: _Effect, change: Change) -> str:
         before, now = (
             f"{priced_calls(row, end):,} of {row[f'responses{end}']:,}" for end in _ENDS
         )
-        priced = f"{before} → {now} calls have a known price"
+        priced = f"Calls with a known price: {before} → {now}"
         return f"{priced}. This part is no change in spending."
     if name == "price" and not row[effect.column]:
         return f"No list price changed between the two {change.unit}s."
@@ -285,7 +285,8 @@ def _moved(before: float, now: float, more: str, less: str) -> str:
     """Return how much something moved: ``a third shorter``, ``12% longer``."""
     if now >= 2 * before:
         as_much = {"longer": "as long", "more": "as many"}[more]
-        return f"{_divide(now, before):.1f} times {as_much}"
+        times = f"{_divide(now, before):.1f}".removesuffix(".0")
+        return f"{times} times {as_much}"
     part = fraction(_divide(abs(now - before), before))
     return f"{'50%' if part == 'half' else part} {more if now > before else less}"
 
@@ -320,7 +321,7 @@ def _title(change: Change) -> str:
     """Return the answer: the main cause, and what worked against it."""
     row, main = change.total, _main(change)
     moved = float(row["cost_change"])
-    if abs(moved) <= 0.01 * float(row["cost_before"]):
+    if _is_small(change):
         return "The known cost hardly changed"
     cheaper = "cheaper" if moved < 0 else "more expensive"
     if main is None:
@@ -340,6 +341,12 @@ def _title(change: Change) -> str:
         verb = "took some of it back" if moved < 0 else "saved some of it"
         title += f"; {words} {verb}"
     return title
+
+
+def _is_small(change: Change) -> bool:
+    """Return whether the known cost changed by a hundredth or less."""
+    moved, before = change.total["cost_change"], change.total["cost_before"]
+    return abs(float(moved)) <= 0.01 * float(before)
 
 
 def _phrase(effect: _Effect, change: Change, *, of: bool = True) -> str:

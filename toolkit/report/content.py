@@ -12,6 +12,8 @@ import polars as pl
 
 from toolkit.charts.colors import assign_colors
 from toolkit.expressions.time_ranges import before as range_before
+from toolkit.expressions.time_ranges import zone_of
+from toolkit.formatting.dates import format_day
 from toolkit.formatting.text import format_name
 from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.report.analysis import build_analysis
@@ -58,7 +60,7 @@ def build_content(
     if not is_known:
         tables = MetricTables(inputs, plan._replace(compares=False))
         _compute(tables)
-    kept = {**(earlier["colors"] if earlier else {}), **plan.colors}
+    kept = {**(earlier.get("colors", {}) if earlier else {}), **plan.colors}
     names, colors = _name_series(seen, plan, kept)
     restated = build_restated(earlier, tables, inputs) if earlier else None
     periods = build_periods(tables) if is_known else []
@@ -73,7 +75,14 @@ def build_content(
     return ReportContent(
         title=plan.title,
         range=_build_range(plan),
-        answer=build_answer(tables, reason, trust, chance_range(tables), left_out),
+        answer=build_answer(
+            tables,
+            reason,
+            trust,
+            chance_range(tables),
+            left_out,
+            began=_began_within(plan, first_call),
+        ),
         figures=build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets),
         course=build_course(tables, names, colors, first_call),
@@ -90,6 +99,19 @@ def build_content(
         ledger=_sum_ledger(inputs),
         made=build_made(tables, inputs, given, uses_clock=uses_clock),
     )
+
+
+def _began_within(plan: Plan, first_call: datetime | None) -> str:
+    """Return when the log began, if that left out a quarter of the range before."""
+    if not plan.compares or first_call is None:
+        return ""
+    zone = zone_of(plan.tz)
+    start = range_before(plan.within, plan.tz).start
+    end = plan.within.start
+    if start is None or end is None or first_call >= end:
+        return ""
+    is_whole = first_call <= start + (end - start) / 4
+    return "" if is_whole else format_day(first_call.astimezone(zone).date())
 
 
 def _compute(tables: MetricTables) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from toolkit.report.metric_tables import MetricTables
 
+ALL_CALLS = "all calls"  # the name of the only series
+_OWN_WORDS = re.compile(
+    rf'\s*|{UNKNOWN_TEXT}|{ALL_CALLS}|[\d,]+ others?|".*"', re.DOTALL
+)
 REST = "z"  # the colour of the other series
 _MOST_SERIES = 5
 _MOST_VALUES = 8  # of a tag
@@ -70,16 +75,27 @@ def build_course(
             for cost, logged in zip(costs, is_logged, strict=True)
         ],
         shares,
-        _largest(by_series, names, colors),
+        _largest(by_series, names, colors, plan.top),
         empty,
         _below(shares, is_whole, is_logged, unit),
     )
 
 
 def series_name(row: Mapping[str, object], by: Sequence[str]) -> str:
-    """Return the name of a series, as it is in the log."""
+    """Return the name of a series; no two series have the same.
+
+    A value that reads like one of our own words, or like two values, is in quotes.
+    """
+    if not by:
+        return ALL_CALLS
+    values = (row[name] for name in by)
     return ", ".join(
-        UNKNOWN_TEXT if row[name] is None else str(row[name]) for name in by
+        UNKNOWN_TEXT
+        if value is None
+        else f'"{value}"'
+        if _OWN_WORDS.fullmatch(str(value)) or (len(by) > 1 and ", " in str(value))
+        else str(value)
+        for value in values
     )
 
 
@@ -92,6 +108,7 @@ def _largest(
     by_series: Mapping[str, list[Figure]],
     names: Mapping[str, str],
     colors: Mapping[str, str],
+    top: int,
 ) -> list[Series]:
     """Return the series to draw, from the top: the one that moved most is the last."""
 
@@ -101,7 +118,8 @@ def _largest(
 
     ranked = sorted(by_series, key=lambda name: -amount_of(by_series[name][-1]))
     known = [name for name in ranked if any(map(amount_of, by_series[name]))]
-    count = _MOST_SERIES if len(known) > _MOST_SERIES + 1 else len(known)
+    most = min(_MOST_SERIES, top)
+    count = most if len(known) > most + 1 else len(known)
     shown, others = known[:count], known[count:]
     shown.sort(key=lambda name: colors.get(name, REST), reverse=True)
     if shown:
@@ -132,7 +150,7 @@ def _title(
         return (
             f"The first whole {unit} with a known cost"
             if whole
-            else (f"The {unit} is not over")
+            else f"No whole {unit} is logged yet"
         )
     ranked = sorted(cost.number for cost, _ in whole)
     low, high = (usd(Figure(number)) for number in (ranked[0], ranked[-1]))

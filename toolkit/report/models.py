@@ -55,10 +55,11 @@ def build_models(
     by = _noun(plan.by)
     all_rows = _sum(f"All {by}", rows, total)
     title = _title(rows, all_rows, by)
-    if len(rows) > _MOST_ROWS:
-        others = rows[_MOST_ROWS - 1 :]
+    most = min(plan.top + 1, _MOST_ROWS)
+    if len(rows) > most:
+        others = rows[most - 1 :]
         rest = _sum(plural(len(others), "other"), others)
-        rows = [*rows[: _MOST_ROWS - 1], rest]
+        rows = [*rows[: most - 1], rest]
     note = f"In brackets: the {plan.unit} before. " if plan.compares else ""
     note = f"{note}Bars: known cost{' and its change' if plan.compares else ''}."
     return Models(Head("Where the money went", title, note), rows, all_rows)
@@ -66,8 +67,9 @@ def build_models(
 
 def _noun(by: Sequence[str]) -> str:
     """Return what the series are."""
-    words = [name.removeprefix("tag_").replace("_", " ") for name in by]
-    return f"{' and '.join(words)}s" if words else "calls"
+    if len(by) != 1:
+        return "series" if by else "calls"
+    return f"{by[0].removeprefix('tag_').replace('_', ' ')}s"
 
 
 def _rank(row: ModelRow) -> tuple[float, float, float, str]:
@@ -150,6 +152,8 @@ def _title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
     if not whole:
         return "No call has a known cost" if total.calls else "No calls"
     known = [row for row in rows if amount_of(row.cost)]
+    if by == "calls":
+        return "The known cost of all calls"
     if len(known) == 1:
         return f"{known[0].short} is all of the known cost"
     part, shown = 0.0, []

@@ -232,13 +232,15 @@ def write_report(
     >>> report = toolkit.write_report("data/sample", since="2026-11-02",
     ...                               until="2026-11-09", compare="previous")
     >>> print(report)
-    Week of 2 to 8 Nov 2026 (UTC): At least 522,241 tokens in 443 calls (2 without ...
+    Week of 2 to 8 Nov 2026 (UTC): The week cost at least $0.84, about $0.085 less ...
     """
     complete(write_report, options)
     files = [to] if isinstance(to, str | os.PathLike) else to
     check_type("to", files, Sequence, "a path, or a list of them")
     for file in files:
         _format_of(file)
+    if colors is not None:
+        check_type("colors", colors, Mapping, "a colour for each name, as a dict")
     within = chosen(last, since, until, tz, now=now)
     if compare is not None and None in within:
         expected = "a range with both ends, such as last, to compare it with"

@@ -46,7 +46,12 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         _ = data["range"]["tz"], data["range"]["every"], data["range"]["words"]
-        _ = data["ledger"].get, data["made"]["versions"].get
+        _ = (
+            data["ledger"].get,
+            data["made"]["versions"].get,
+            data.get("colors", {}).items,
+        )
+        _ = _moment(data["range"]["since"]), _moment(data["range"]["until"])
         is_known = bool(_periods_in(data)) and data["schema_version"] == SCHEMA_VERSION
     except OSError as error:
         expected = f"a report that can be read ({error.strerror})"
