@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
+from tests.report.made import at, calls
 from toolkit.cli.app import _app
 from toolkit.errors import OptionError, WriteError
 from toolkit.report import write_report
@@ -24,28 +24,6 @@ SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))
 WEEK: dict[str, Any] = {"last": "week", "now": "2026-11-23", "compare": "previous"}
 # gpt-4o on these days: 2.50 USD a million read, 10 USD written, 1.25 from cache.
 READ, WRITTEN, CACHED = Decimal("2.5"), Decimal(10), Decimal("1.25")
-
-
-def at(day: str) -> datetime:
-    """Return noon of a day."""
-    return datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=UTC)
-
-
-def calls(day: str, count: int, **cells: Any) -> list[dict[str, Any]]:
-    """Make equal calls of one day: 1,000 tokens read, 100 written."""
-    row = {
-        "model": "gpt-4o",
-        "provider": "openai",
-        "created": at(day),
-        "prompt_tokens": 1000,
-        "completion_tokens": 100,
-        "total_tokens": 1100,
-        "cached_tokens": 0,
-        "reasoning_tokens": 0,
-        "finish_reason": "stop",
-        "content": "a secret answer",
-    }
-    return [{**row, **cells} for _ in range(count)]
 
 
 # This week 30 calls, one of a model without a price; 3 were cut off. 25 calls before.
