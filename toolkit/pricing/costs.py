@@ -194,11 +194,11 @@ def _list_prices(frame: pl.DataFrame, pricer: Pricer, alone: Pricer) -> pl.DataF
         costs = pricer.price_slice(frame, found)
     lacking = costs["cost"].is_not_null() & parts["list_cost"].is_null()
     if lacking.any():
-        nobody = {
+        without_provider = {
             name: pl.lit(None, pl.String) for name in ("provider", "service_tier")
         }
         names = frame.filter(lacking).drop(AS_BILLED, strict=False)
-        own = alone.find_list_prices(names.with_columns(**nobody)).parts
+        own = alone.find_list_prices(names.with_columns(**without_provider)).parts
         rows = np.concatenate([np.flatnonzero(~lacking), np.flatnonzero(lacking)])
         parts = pl.concat([parts.filter(~lacking), own])[np.argsort(rows)]
     return costs.select(_FROM).hstack(parts)
