@@ -12,6 +12,7 @@ from toolkit.report.answer import build_answer
 from toolkit.report.course import build_course, build_tags, series_name
 from toolkit.report.figures import build_figures
 from toolkit.report.model import Gap, Head, Trust
+from toolkit.report.models import build_models
 from toolkit.report.names import short_names
 
 FIRST = datetime(2026, 11, 3, tzinfo=UTC)
@@ -256,3 +257,20 @@ def test_too_few_tokens_are_not_called_as_many() -> None:
         "they used 5.5k tokens in the week before and 1.1k in this one, too little to "
         "explain the fall." in answer.certainty
     )
+
+
+def test_top_names_so_many_series_and_sums_the_others() -> None:
+    """Four calls of gpt-4o, one each of two smaller models."""
+    tables = tables_of(
+        calls("2026-11-17", 4),
+        calls("2026-11-17", 1, model="gpt-4o-mini"),
+        calls("2026-11-17", 1, **OWN),
+        top=1,
+        compares=False,
+    )
+    found = build_models(tables, None, {}, {})
+    assert found is not None
+    assert [(row.name, row.calls) for row in found.rows] == [
+        ("gpt-4o", 4),
+        ("2 others", 2),
+    ]

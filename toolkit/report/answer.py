@@ -128,11 +128,8 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
     count, priced = cost["responses"], priced_calls(cost)
     others = count - priced
     if not others:
-        return (
-            "The call is priced exactly."
-            if count == 1
-            else (f"All {calls(count)} are priced exactly.")
-        )
+        all_calls = {1: "The call is", 2: "Both calls are"}
+        return f"{all_calls.get(count, f'All {calls(count)} are')} priced exactly."
     if not priced:
         return "" if count == 1 else f"None of the {calls(count)} has a known price."
     is_are = "is" if priced == 1 else "are"

@@ -156,7 +156,8 @@ def _title(
     low, high = (usd(Figure(number)) for number in (ranked[0], ranked[-1]))
     since = format_day(whole[0][1], "full" if unit in {"month", "quarter"} else "short")
     last = whole[-1][0].number
-    if is_whole[-1] and len(whole) > 2 and last in (ranked[0], ranked[-1]):
+    is_end = last in (ranked[0], ranked[-1]) and ranked.count(last) == 1
+    if is_whole[-1] and len(whole) > 2 and is_end:
         rank = "lowest" if last == ranked[0] else "highest"
         return f"The {rank} known cost of {len(whole)} {unit}s since {since}"
     every = "both" if len(whole) == 2 else "every"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from toolkit.report.provenance import Options
 
 _TITLE, _TOP = "LLM usage", 12
+_LAST_YEAR = 9999  # no period of it has an end that Python can hold
 # Length of a period in a range of at most so many days.
 _LENGTHS = ((2, "1h"), (62, "1d"), (400, "1w"))
 
@@ -242,6 +243,9 @@ def write_report(
     if colors is not None:
         check_type("colors", colors, Mapping, "a colour for each name, as a dict")
     within = chosen(last, since, until, tz, now=now)
+    if within.end is not None and within.end.year >= _LAST_YEAR:
+        expected = f"a time before the year {_LAST_YEAR}"
+        raise OptionError("until", f"{within.end:%Y-%m-%d}", expected=expected)
     if compare is not None and None in within:
         expected = "a range with both ends, such as last, to compare it with"
         raise OptionError("compare", compare, expected=expected)
