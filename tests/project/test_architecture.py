@@ -39,7 +39,7 @@ ENTRANCES = {
     "msgspec": {"reading.json_values"},
     "genai_prices": {"pricing.catalogue"},
     "isal": {"reading.decompression"},
-    "zstandard": {"reading.decompression", "testing.sample_logs"},
+    "backports": {"reading.decompression", "testing.sample_logs"},
     "boto3": {"reading.object_store"},
     "botocore": {"reading.object_store"},
     "pydantic": {"cli.settings"},
