@@ -27,7 +27,7 @@ help:
 	@echo "make docs       build the docs as a site in out/site"
 	@echo "make reference  write the pandera models and the reference pages from the code"
 	@echo "make licences   write the licences of the crates in the kernel (needs cargo)"
-	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
+	@echo "make gallery    draw every chart and the report of the README, to look at and commit"
 	@echo "make outputs    execute the notebooks and store their outputs"
 	@echo "make wheel      build a source distribution and a wheel, which needs no Rust"
 	@echo "make bench      measure speed beside other engines (some minutes, 5 GB)"
@@ -104,6 +104,7 @@ licences: .venv/ready-dev
 
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
+	$(BIN)/python -m tests.support.report_picture
 
 outputs: .venv/ready-dev
 	$(BIN)/python -m tests.support.notebooks
