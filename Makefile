@@ -26,7 +26,7 @@ help:
 	@echo "make notebooks  open the notebooks in JupyterLab"
 	@echo "make docs       build the docs as a site in out/site"
 	@echo "make reference  write the pandera models and the reference pages from the code"
-	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
+	@echo "make gallery    draw every chart and the report of the README, to look at and commit"
 	@echo "make outputs    execute the notebooks and store their outputs"
 	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
 	@echo "make bench      measure speed beside other engines (some minutes, 5 GB)"
@@ -96,6 +96,7 @@ reference: .venv/ready-dev
 
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
+	$(BIN)/python -m tests.support.report_picture
 
 outputs: .venv/ready-dev
 	$(BIN)/python -m tests.support.notebooks
