@@ -18,10 +18,10 @@ from typing import Any
 import distributed
 import polars as pl
 import pytest
-import zstandard
 from moto.server import ThreadedMotoServer
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit import errors
 from toolkit.errors import DamagedLogError, LogChangedError, OptionError
 from toolkit.exports import distributed as sharing
@@ -83,7 +83,7 @@ def write_logs(folder: Path, sample: Lines = sample) -> Path:
     (logs / "b-copy.jsonl").write_bytes(middle * 2 + b'{"no": 1}\r\n\n')
     packed = sample(folder, 300, 2)
     (logs / "c.jsonl.gz").write_bytes(gzip.compress(packed) + gzip.compress(middle))
-    (logs / "d.jsonl.zst").write_bytes(zstandard.compress(packed + b'{"id": "torn'))
+    (logs / "d.jsonl.zst").write_bytes(zstd_frame(packed + b'{"id": "torn'))
     for number in range(20):
         (logs / f"e{number:02}.jsonl").write_bytes(
             line(f"small {number}", number // 5 + 1)

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import zstandard
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.reading import object_store
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
@@ -90,7 +90,7 @@ PARTS = 4
 FORMS = {
     "a.jsonl": LOG,
     "b.jsonl.gz": gzip.compress(LOG[:500]) + gzip.compress(LOG[500:]),
-    "c.jsonl.zst": zstandard.compress(LOG),
+    "c.jsonl.zst": zstd_frame(LOG),
 }
 
 
