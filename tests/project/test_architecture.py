@@ -97,7 +97,7 @@ def test_there_are_few_entries_at_the_top() -> None:
     entries = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 
     files = {path.stem for path in PACKAGE.glob("*.py")}
-    assert files == {"__init__", "__main__", "errors"}
+    assert files == {"__init__", "__main__", "errors", "system"}
     assert len(entries - {"__pycache__"}) <= 13
 
 

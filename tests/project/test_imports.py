@@ -44,6 +44,7 @@ COMMANDS = {
     "tokens EXPORT": {*MONEY, *CHARTS, *ELSEWHERE, *SLOW},
     "tokens EXPORT --csv": {*MONEY, *CHARTS, *ELSEWHERE, *SLOW, "rich"},
     "cost EXPORT": {*CHARTS, *ELSEWHERE},
+    "focus EXPORT --month 2026-10 --to OUT.csv": {*CHARTS, *ELSEWHERE, "rich"},
     "plot token_usage EXPORT --to OUT.png": {*MONEY, *ELSEWHERE, *SLOW, "rich"},
     "plot cost EXPORT --to OUT.png": {*ELSEWHERE, "rich"},
     "export LOG --to OUT": {*MONEY, *CHARTS, "pandera", "pandas", "pydantic", "rich"},
