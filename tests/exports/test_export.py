@@ -315,7 +315,7 @@ def test_a_damaged_log_commits_nothing(tmp_path: Path) -> None:
     assert not list(out.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_an_error_of_the_system_gives_the_path_and_commits_nothing(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

@@ -18,9 +18,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-import zstandard
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.errors import (
     LogChangedError,
     MissingBytesWarning,
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.both_decoders
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
-    "zst": zstandard.compress,
+    "zst": zstd_frame,
 }
 LAW = ("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejected")
 

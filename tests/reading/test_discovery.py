@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-import zstandard
 
 import toolkit
+from tests.support.zstd_frames import zstd, zstd_frame
 from toolkit.errors import (
     DamagedLogError,
     ExportGivenError,
@@ -118,8 +118,8 @@ def test_a_glob_that_leads_to_no_log_says_what_is_there(tmp_path: Path) -> None:
 
 def test_a_frame_with_a_window_too_large_is_not_called_corrupt(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.zst"
-    wide = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
-    packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    wide = {zstd.CompressionParameter.window_log: 28}
+    packer = zstd.ZstdCompressor(options=wide)  # does not know the size at its start
     path.write_bytes(packer.compress(LINE) + packer.flush())
 
     with pytest.raises(DamagedLogError, match="window over 128 MiB"):
@@ -158,7 +158,7 @@ def test_what_is_no_log_is_refused_by_its_kind(tmp_path: Path) -> None:
 
     with pytest.raises(ExportGivenError, match=r"toolkit\.scan"):
         toolkit.load(tmp_path / "out")
-    with pytest.raises(UnsupportedSourceError, match="expected a local path or s3"):
+    with pytest.raises(UnsupportedSourceError, match="expected a local path, s3"):
         toolkit.load("https://host/log.jsonl")
     with pytest.raises(OptionError, match="at least one log"):
         toolkit.load([])
@@ -182,10 +182,7 @@ def packed(kind: str, raw: bytes) -> bytes:
     if kind == "gzip":
         return b"".join(gzip.compress(piece, mtime=0) for piece in pieces)
     if kind == "zstd":
-        return b"".join(
-            zstandard.ZstdCompressor(write_checksum=True).compress(piece)
-            for piece in pieces
-        )
+        return b"".join(zstd_frame(piece, checksum=True) for piece in pieces)
     return raw
 
 
@@ -229,7 +226,7 @@ def test_a_flipped_bit_that_still_inflates_is_noticed(
     whole[-1 if kind == "zstd" else -8] ^= 1
     path.write_bytes(whole)
 
-    with pytest.raises(DamagedLogError, match="corrupt"):
+    with pytest.raises(DamagedLogError, match=r"corrupt \(.*(checksum|CRC)"):
         toolkit.load(path)
 
 

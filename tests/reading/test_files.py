@@ -23,9 +23,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import polars as pl
 import pytest
-import zstandard
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.cli.app import main
 from toolkit.errors import (
     DamagedLogError,
@@ -694,7 +694,7 @@ def test_the_null_device_is_a_log_without_lines(read_logs: ReadLogs) -> None:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
-    "zstd": zstandard.ZstdCompressor().compress,
+    "zstd": zstd_frame,
 }
 # Starts in half the time that the command takes.
 LEDGER = """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from toolkit import system
 from toolkit.errors import (
     DamagedExportError,
     ExportError,
@@ -234,25 +235,7 @@ def list_part_files(directory: str, kind: str) -> list[str]:
     where = below(directory, kind)
     if object_store.is_uri(directory):
         return [stored.uri for stored in object_store.list_objects(f"{where}/")]
-    return [str(path) for path in Path(where).rglob("*.parquet")]
-
-
-def write_synced(path: Path, text: str) -> None:
-    """Write a file and sync it to disk."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_directory(directory: Path) -> None:
-    """Sync the names of a directory to disk."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        with write_errors(str(directory)):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+    return [system.portable(str(path)) for path in Path(where).rglob("*.parquet")]
 
 
 @contextmanager

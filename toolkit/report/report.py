@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
 
+from toolkit import system
 from toolkit.charts.colors import check_colors
 from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.choices import check_columns
@@ -328,11 +329,8 @@ def _write_whole(path: Path, data: bytes) -> None:
     """Write a file under another name, then rename it: never half a report."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        system.write(part, data)
+        system.replace(part, path)
     except OSError as error:
         with suppress(OSError):
             part.unlink()

@@ -22,20 +22,16 @@ from toolkit.formatting.text import format_count, format_name, format_share
 from toolkit.metrics.registry import METRICS
 from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import LINE_COUNTS
-from toolkit.report.figures import priced_calls
 from toolkit.report.lines import count_lines
 from toolkit.report.metric_tables import figure_of, row_of
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
-from toolkit.report.names import short_names
+from toolkit.report.series import cost_of, priced_calls, short_names, tokens_of
 from toolkit.report.wording import calls, capitalized, join, local, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from toolkit.report.inputs import ReportInputs
     from toolkit.report.metric_tables import MetricTables
-
-    Row = Mapping[str, Any]
+    from toolkit.report.series import Row
 
 _MOST_NAMES = 3
 _ESTIMATE = (
@@ -113,7 +109,7 @@ def build_trust(
     known = [row.could_add for row in rows if row.could_add.is_known]
     total = None
     if any(figure.value for figure in known):
-        words = f"on top of {usd(figure_of('cost', 'cost', data.cost))}"
+        words = f"on top of {usd(cost_of(data.cost))}"
         words += ", and what is unknown" * (len(known) < len(rows))
         amount = Figure(sum(known, _NOTHING).value, "approximate")
         total = _gap("together", amount, words)
@@ -265,7 +261,7 @@ def _undated(data: _Data) -> list[Gap]:
         silent = row["responses_unpriced_without_usage"]
         rest = data.estimate(row["tokens_unpriced"], silent)
         could_add = Figure((rest + (row["cost"] or 0)).value, "approximate")
-    count, tokens = row["responses"], figure_of("token_usage", "total_tokens", row)
+    count, tokens = row["responses"], tokens_of(row)
     used = format_count(tokens, "sentence", words=True)
     used = f", {used} tokens" if tokens.is_known else ", tokens unknown"
     if data.lines is not None:
