@@ -16,7 +16,7 @@ from tests.support.charting import bars, lines
 from toolkit import charts
 from toolkit.charts.colors import _DARK_SHADES, LIGHT_SHADES, contrast
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, families
-from toolkit.charts.text import fit, printable, text_width
+from toolkit.charts.text import _printable, fit, text_width
 from toolkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -160,17 +160,17 @@ def test_more_fonts_are_asked_only_if_they_are_there() -> None:
 def test_a_font_that_is_set_is_the_first_that_is_asked() -> None:
     with mpl.rc_context({"font.family": ["DejaVu Serif"]}):
         assert families()[0] == "DejaVu Serif"
-        assert printable("gpt ☃ 4o", charts.style.FULL.body) == "gpt ☃ 4o"
+        assert _printable("gpt ☃ 4o", charts.style.FULL.body) == "gpt ☃ 4o"
 
 
 def test_text_of_svg_keeps_characters_that_no_font_here_has() -> None:
     style, names = charts.style.FULL.body, "通义-max 🦙 нет نموذج \ue000"
     with mpl.rc_context({"svg.fonttype": "none"}):
         # Only the last one is for private use.
-        assert printable(names, style) == names.replace("\ue000", "\ufffd")
+        assert _printable(names, style) == names.replace("\ue000", "\ufffd")
         # A character without a glyph is as wide as high.
         assert text_width("通" * 4, style) >= 4 * style.size
-        assert printable("a\u202eb\x00", style) == "a\ufffdb\ufffd"
+        assert _printable("a\u202eb\x00", style) == "a\ufffdb\ufffd"
 
 
 def test_a_name_that_fits_is_left_as_it_is() -> None:

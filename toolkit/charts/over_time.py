@@ -53,7 +53,7 @@ _MAX_DESCRIBED = 12  # series in an alt text
 Kind = Literal["Stacked bars", "Stacks of 100%", "Lines"]
 
 
-class Table(NamedTuple):
+class _Table(NamedTuple):
     """A value of each series (rows) in each period (columns), NaN where unknown."""
 
     series: Sequence[Series]
@@ -77,14 +77,14 @@ class Table(NamedTuple):
         return [float(row[-1]) if len(row) else 0.0 for row in known]
 
 
-def build_table(series: Sequence[Series], rows: pl.DataFrame, span: Span) -> Table:
+def _build_table(series: Sequence[Series], rows: pl.DataFrame, span: Span) -> _Table:
     """Sum `value` for each series and period."""
     values = np.full((len(series), len(span.starts)), np.nan)
     known = rows.filter(pl.col("value").cast(pl.Float64).is_finite())
     places = known["series"].to_numpy(), span.find(known)
     values[places] = 0.0
     np.add.at(values, places, known["value"].cast(pl.Float64).to_numpy())
-    return Table(series, span, values)
+    return _Table(series, span, values)
 
 
 def draw_over_time(
@@ -108,7 +108,7 @@ def draw_over_time(
         reason = why_unknown(measure) if span else no_rows(data)
         return draw_empty(ax, build_text(data, note, *words, span=span), reason)
     series, rows, unknown = drop_unknown(series, rows, name_lack(measure))
-    table, is_lines = build_table(series, rows, span), kind == "Lines"
+    table, is_lines = _build_table(series, rows, span), kind == "Lines"
     what, *details = words
     if data.by and kind != "Stacks of 100%":
         what += format_single(ax, series)
@@ -149,7 +149,7 @@ def _sum_periods(rows: pl.DataFrame, name: str, span: Span) -> Numbers:
     return sums
 
 
-def _draw_stack(ax: Axes, table: Table, extra: Numbers) -> None:
+def _draw_stack(ax: Axes, table: _Table, extra: Numbers) -> None:
     """Draw stacked bars with dotted caps, or filled steps if there are many periods."""
     span, everywhere = table.span, np.ones_like(table.span.partial)
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
@@ -162,7 +162,7 @@ def _draw_stack(ax: Axes, table: Table, extra: Numbers) -> None:
         ax.bar(span.starts, extra, widths, sums, align="edge", **dotted())
 
 
-def _draw_bars(ax: Axes, table: Table, where: NDArray[np.bool_], edge: float) -> None:
+def _draw_bars(ax: Axes, table: _Table, where: NDArray[np.bool_], edge: float) -> None:
     """Draw each part of some periods as bars, hatched where a period is partial."""
     span, least = table.span, _THIN * table.heights.sum(axis=0).max()
     starts, widths = span.starts[where], (span.ends - span.starts)[where]
@@ -175,7 +175,7 @@ def _draw_bars(ax: Axes, table: Table, where: NDArray[np.bool_], edge: float) ->
         hatch(np.array(bars)[span.partial[where]], part.color)
 
 
-def _draw_steps(ax: Axes, table: Table) -> None:
+def _draw_steps(ax: Axes, table: _Table) -> None:
     """Draw each part as filled steps, at zero where a period is missing."""
     span, ground = table.span, current_theme().ground
     steps = np.unique([span.starts, span.ends])
@@ -192,7 +192,7 @@ def _draw_steps(ax: Axes, table: Table) -> None:
         _draw_bars(ax, table, span.partial, edge)
 
 
-def _draw_lines(ax: Axes, table: Table) -> None:
+def _draw_lines(ax: Axes, table: _Table) -> None:
     """Draw lines, broken where a period is missing, dashed towards a partial one."""
     theme, span = current_theme(), table.span
     gaps = np.flatnonzero(span.starts[1:] > span.ends[:-1] + 1e-9) + 1
@@ -214,7 +214,7 @@ def _draw_lines(ax: Axes, table: Table) -> None:
             ax.plot(xs[way], ys[way], markevery=[len(xs[way]) - 1], **look)
 
 
-def _describe_sums(table: Table, rows: pl.DataFrame, measure: Measure) -> list[str]:
+def _describe_sums(table: _Table, rows: pl.DataFrame, measure: Measure) -> list[str]:
     """Describe the total, the series and the highest period."""
 
     def write(part: pl.DataFrame) -> str:
@@ -240,7 +240,7 @@ def _describe_sums(table: Table, rows: pl.DataFrame, measure: Measure) -> list[s
     return facts
 
 
-def _describe_values(table: Table, rows: pl.DataFrame, measure: Measure) -> list[str]:
+def _describe_values(table: _Table, rows: pl.DataFrame, measure: Measure) -> list[str]:
     """Describe the last, the lowest and the highest value of each series."""
     unseen = pl.col("~unseen") if "~unseen" in rows.columns else pl.lit(0)
     is_open, facts = set(rows.filter(unseen > 0)["series"]), []

@@ -172,8 +172,8 @@ def _draw_mark(ax: Axes, at: int, row: Row, mark: Mark, scale: float) -> None:
     length = mark.end - mark.start
     look = dotted() if mark.is_unknown else solid(mark.color)
     look |= {} if mark.is_unknown else {"label": mark.label or row.name}
-    if mark.height < THICK + 0.1:
-        look["linewidth"] = 0
+    if mark.height in {THICK, THIN}:
+        look |= {"linewidth": 0, "snap": False}
     ax.barh(at, length, mark.height, mark.start, **look)
     style = measure_axes(ax).texts.note
     if mark.text and text_width(mark.text, style) + GAP <= length * scale:

@@ -75,7 +75,7 @@ def _glyphs(style: Style) -> Callable[[str], bool]:
     return lambda char: any(font.get_char_index(ord(char)) for font in fonts)
 
 
-def printable(text: str, style: Style) -> str:
+def _printable(text: str, style: Style) -> str:
     """Replace control characters and characters that no font has.
 
     In SVG whose text is not drawn as paths, the reader's fonts have them.
@@ -122,7 +122,7 @@ def fit(text: str, style: Style, width: float) -> str:
     """Make a text printable, and shorten it in its middle to `width` points."""
     if len(text) > _LONGEST_NAME:
         text = f"{text[: _LONGEST_NAME // 2]}…{text[-_LONGEST_NAME // 2 :]}"
-    text = printable(text, style)
+    text = _printable(text, style)
 
     def cut(length: int) -> str:
         return f"{text[: length - length // 2]}…{text[len(text) - length // 2 :]}"
