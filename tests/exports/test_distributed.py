@@ -18,6 +18,8 @@ from typing import Any
 import distributed
 import polars as pl
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 import toolkit
@@ -445,13 +447,10 @@ def server() -> Iterator[ThreadedMotoServer]:
         patch.setenv("AWS_ACCESS_KEY_ID", "tester")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        object_store._client.cache_clear()
-        object_store._client().create_bucket(Bucket="logs")
+        object_store._store.cache_clear()
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket("logs", "us-east-1")
         yield server
-        object_store._client().close()
-        object_store._client.cache_clear()
+        object_store._store.cache_clear()
     server.stop()
     server._server.server_close()  # type: ignore[union-attr]
 

@@ -161,7 +161,7 @@ def test_what_is_no_log_is_refused_by_its_kind(tmp_path: Path) -> None:
 
     with pytest.raises(ExportGivenError, match=r"toolkit\.scan"):
         toolkit.load(tmp_path / "out")
-    with pytest.raises(UnsupportedSourceError, match="expected a local path or s3"):
+    with pytest.raises(UnsupportedSourceError, match="expected a local path, s3"):
         toolkit.load("https://host/log.jsonl")
     with pytest.raises(OptionError, match="at least one log"):
         toolkit.load([])
