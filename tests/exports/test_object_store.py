@@ -422,7 +422,7 @@ def test_an_error_after_the_commit_does_not_undo_it(bucket: Bucket, fault: str) 
 
     def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
         real(uri, data, replaces=replaces)
-        if fault == "put tried again":  # botocore does so if no answer comes
+        if fault == "put tried again":  # the client does so if no answer comes
             real(uri, data, replaces=replaces)
         raise OSError(5, "Read timeout", uri)
 

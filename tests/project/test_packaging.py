@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import toolkit
 from tests.support import crates
@@ -20,10 +21,14 @@ from toolkit.reading.native import DECODER
 ROOT = Path(__file__).parents[2]
 KERNEL = ROOT / "toolkit/kernel"
 SYSTEMS = {
-    f"{machine}-{system}"
-    for machine in ("x86_64", "aarch64")
-    for system in ("unknown-linux-gnu", "unknown-linux-musl", "apple-darwin")
-} | {"x86_64-pc-windows-msvc"}
+    "manylinux_x86_64": "x86_64-unknown-linux-gnu",
+    "manylinux_aarch64": "aarch64-unknown-linux-gnu",
+    "musllinux_x86_64": "x86_64-unknown-linux-musl",
+    "musllinux_aarch64": "aarch64-unknown-linux-musl",
+    "macosx_x86_64": "x86_64-apple-darwin",
+    "macosx_arm64": "aarch64-apple-darwin",
+    "win_amd64": "x86_64-pc-windows-msvc",
+}
 # Python refuses to import what stands in sys.modules as None, as if it were not there.
 WITHOUT_KERNEL = "import sys; sys.modules['toolkit._kernel'] = None\n"
 TELL = """
@@ -95,7 +100,7 @@ def test_every_crate_that_is_compiled_has_an_exact_version(tmp_path: Path) -> No
     shutil.copytree(KERNEL / "src", tmp_path / "src")
     command = [cargo, "tree", "--offline", "--edges=normal,build", "--prefix=none"]
     compiled: set[str] = set()
-    for system in sorted(SYSTEMS):
+    for system in SYSTEMS.values():
         done = subprocess.run(
             [*command, f"--target={system}"],
             capture_output=True,
@@ -137,3 +142,24 @@ def test_each_unsafe_block_of_the_kernel_has_its_reason() -> None:
     # A new one needs a measurement: strings are not checked twice (a tenth of the
     # time); the other two read what Python passes by Arrow's protocol.
     assert blocks == {"columns.rs": 1, "lib.rs": 1, "seen.rs": 1}
+
+
+def test_a_release_has_a_wheel_for_each_system_and_needs_no_secret() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    wheels = jobs["wheels"]["strategy"]["matrix"]["include"]
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    steps = [step for job in jobs.values() for step in job["steps"]]
+
+    assert {entry["wheels"]: entry["rust"] for entry in wheels} == SYSTEMS
+    for minor in re.findall(r"Python :: 3\.(\d+)", project):
+        assert f"cp3{minor}-" in jobs["wheels"]["env"]["CIBW_BUILD"]
+    assert "secrets." not in text
+    assert {name: job["permissions"] for name, job in jobs.items()} == {
+        "sdist": {"contents": "read"},
+        "wheels": {},
+        "publish": {"id-token": "write"},
+    }
+    assert set(jobs["publish"]["needs"]) == {"sdist", "wheels"}
+    for uses in (step["uses"] for step in steps if "uses" in step):
+        assert re.fullmatch(r"[\w./-]+@(release/)?v\d+", uses)
