@@ -260,6 +260,7 @@ def test_a_file_that_is_named_must_be_there(
         read_configuration()
 
 
+@pytest.mark.needs("symlinks")
 def test_a_file_that_the_system_refuses_to_read_is_a_failure_and_no_wrong_usage(
     tmp_path: Path,
 ) -> None:

@@ -23,6 +23,7 @@ from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 import toolkit
+from tests.conftest import skip_without
 from tests.support.zstd_frames import zstd_frame
 from toolkit import errors
 from toolkit.errors import DamagedLogError, LogChangedError, OptionError
@@ -246,6 +247,7 @@ def test_workers_rewrite_an_export(logs: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.needs("os.mkfifo")
 def test_a_pipe_is_read_by_the_run_itself(logs: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.jsonl"
     os.mkfifo(pipe)
@@ -489,6 +491,7 @@ class Killing(Executor):
     """Has the worker die that is first to do a certain deed."""
 
     def __init__(self, client: distributed.Client, deed: Any, flag: Path) -> None:
+        skip_without("signal.SIGKILL")
         self.executor = client.get_executor()
         self.deed, self.flag = deed, flag
 
