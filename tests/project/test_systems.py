@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import toolkit
 from tests.conftest import ROOT
@@ -345,3 +348,30 @@ def test_a_terminal_without_the_characters_of_a_name_shows_escapes(
 
     assert done.returncode == 0, done.stderr
     assert "nul:<\\u6a21\\u578b>" in done.stdout
+
+
+def test_the_workflow_runs_the_tests_on_each_system_and_version() -> None:
+    path = ROOT / ".github" / "workflows" / "tests.yml"
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    tests = found["jobs"]["tests"]
+    matrix = tests["strategy"]["matrix"]
+    systems = {name.partition("-")[0] for name in matrix["os"]}
+    assert systems == {"ubuntu", "macos", "windows"}
+    classified = {
+        text.rpartition(" ")[2]
+        for text in project["classifiers"]
+        if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", text)
+    }
+    assert set(matrix["python"]) == classified
+    assert project["requires-python"] == f">={min(matrix['python'])}"
+    assert tests["steps"][-1]["run"].startswith("python -m pytest")
+    assert found["permissions"] == {"contents": "read"}
+    for job in found["jobs"].values():
+        used = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert [re.fullmatch(r"actions/[a-z-]+@v\d+", one) for one in used].count(
+            None
+        ) == 0
+        assert job["steps"][0]["with"] == {"persist-credentials": False}
+        assert job["timeout-minutes"] <= 60
