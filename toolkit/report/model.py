@@ -403,7 +403,10 @@ class Made(_Data):
 
 
 class ReportContent(_Data):
-    """Everything that a report says. Parts that do not apply are None or empty."""
+    """Everything that a report says. Parts that do not apply are None or empty.
+
+    `todo` has the things to do that are about most money.
+    """
 
     title: str
     range: Range
@@ -416,6 +419,7 @@ class ReportContent(_Data):
     causes: Causes | None
     waste: Waste | None
     trust: Trust
+    todo: list[str]
     restated: Restated | None
     analysis: Analysis | None
     left_out: list[str]
