@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name, format_share
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.waste import GROUPS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Head, Loss, Waste
-from toolkit.report.series import ENOUGH_CALLS, short_names
+from toolkit.report.series import short_names
 from toolkit.report.wording import WORDS, calls, capitalized, usd
 
 if TYPE_CHECKING:
