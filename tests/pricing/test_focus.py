@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit
 from toolkit.errors import OptionError
-from toolkit.pricing import focus
+from toolkit.pricing import PriceFile, focus, read_prices
 from toolkit.testing import make_choices
 
 SECOND = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -340,12 +340,25 @@ def test_days_tiers_and_tags_have_rows_of_their_own() -> None:
     ]
 
 
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> PriceFile:
+    """Return prices by which a token costs no whole number of 10^-12 USD."""
+    path = tmp_path_factory.mktemp("odd") / "prices.toml"
+    path.write_text(
+        'price = [{model = "odd", input = "0.1234567", cached = "0.0333333", '
+        'reasoning = "3.3333333", output = "0.7777777"}]',
+        encoding="utf-8",
+    )
+    return read_prices(path)
+
+
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.fixed_dictionaries(
             {
                 "model": st.sampled_from(
-                    ["gpt-4o", "gpt-4o-audio-preview", "claude-sonnet-4-5", "my-own"]
+                    ["gpt-4o-audio-preview", "claude-sonnet-4-5", "my-own", "odd"]
                 ),
                 "prompt_tokens": st.none() | st.integers(0, 300_000),
                 "completion_tokens": st.none() | st.integers(0, 5000),
@@ -361,16 +374,16 @@ def test_days_tiers_and_tags_have_rows_of_their_own() -> None:
     )
 )
 def test_no_cost_and_no_token_is_lost_or_counted_twice(
-    calls: list[dict[str, object]],
+    odd: PriceFile, calls: list[dict[str, object]]
 ) -> None:
     choices = make_choices(*({**call, "created": SECOND} for call in calls))
 
-    rows = focus(choices, month="2026-11")
+    rows = focus(choices, month="2026-11", prices=odd)
 
-    spent = toolkit.spending(choices, every=None, by=()).costs
+    spent = toolkit.spending(choices, prices=odd, every=None, by=()).costs
     assert rows["BilledCost"].sum() == (spent["cost"].item() or 0)
     assert rows["x_ResponsesUnpriced"].sum() == spent["responses_unpriced"].item()
-    priced = toolkit.pricing.price_responses(choices).filter(cost_source="priced")
+    priced = toolkit.pricing.price_responses(choices, odd).filter(cost_source="priced")
     tokens = priced["prompt_tokens"].sum() + priced["completion_tokens"].sum()
     assert rows.filter(x_CostSource="priced")["ConsumedQuantity"].sum() == tokens
     assert (rows["ConsumedQuantity"].drop_nulls() >= 0).all()

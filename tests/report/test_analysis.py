@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.report.made import calls, tables_of
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.metrics.rates import wilson_interval
 from toolkit.pricing.price_file import PriceFile
 from toolkit.report.analysis import TILES, build_analysis
-from toolkit.report.analysis_charts import _wilson
 from toolkit.report.inputs import Plan, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import Bars, Dots, Heat, Timeline
@@ -184,9 +184,9 @@ def test_cost_of_1000_calls() -> None:
 
 def test_wilson_interval() -> None:
     """Of 0 of 20 the upper end is z^2 / (20 + z^2) = 3.841459 / 23.841459."""
-    assert _wilson(0, 20) == (0.0, pytest.approx(0.161125, abs=1e-6))
+    assert wilson_interval(0, 20) == (0.0, pytest.approx(0.161125, abs=1e-6))
     # 10 of 20 is symmetric: 0.5 +- z sqrt(0.25 / 20 + z^2 / 1600) / (1 + z^2 / 20).
-    assert _wilson(10, 20) == pytest.approx((0.299298, 0.700702), abs=1e-6)
+    assert wilson_interval(10, 20) == pytest.approx((0.299298, 0.700702), abs=1e-6)
 
 
 def test_answers_cut_off() -> None:

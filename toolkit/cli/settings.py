@@ -25,6 +25,7 @@ from toolkit.errors import ConfigurationError, OptionError, check_word, near_mis
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone
 from toolkit.expressions.vendors import check_provider
+from toolkit.formatting.parameters import local_path
 from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
@@ -74,6 +75,7 @@ def _valid(check: Callable[[Any], object]) -> AfterValidator:
 
 def _place(path: str, info: ValidationInfo[Any]) -> str:
     """Return a path relative to the current directory, not to the file."""
+    path = local_path(path)
     if path == "-" or is_uri(path):
         return path
     # Behind an absolute path the folder is dropped.

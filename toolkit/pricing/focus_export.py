@@ -6,7 +6,6 @@ a day, a model and a kind of tokens at one price.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from polars.selectors import starts_with
 
 from toolkit.errors import OptionError
 from toolkit.expressions.makers import maker
@@ -38,30 +38,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BATCH = 1 << 16  # responses
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-_TAG = "tag_"
+_TAG, _BILLED = "tag_", "billed_"
 # What a response is billed by, and what makes its charge another row.
-_NAMES = ("day", "vendor", "maker", "model", "service_tier")
+_NAMES = ("vendor", "maker", "model", "service_tier")
 _PRICED_BY = ("cost_source", "reason", "price", "list_price", "is_listed")
-_COUNTS = tuple(KINDS)[:-1]  # requests are counted as responses
-# What the price of a count is made of: `RateTable.exact` has the price of a part less
-# that of its whole.
-_CHAINS = {
-    count: [count, kind.whole, KINDS[kind.whole].whole if kind.whole else ""]
-    for count, kind in KINDS.items()
-} | {
-    CACHED_AUDIO: [
-        CACHED_AUDIO,
-        "cached_tokens",
-        "prompt_audio_tokens",
-        "prompt_tokens",
-    ]
-}
+_SUMMED = ("responses", "responses_without_usage", "cost", "list_cost")
+_RATED = ("quantity", "rate", "list_rate")
+# How much of a count is in a meter, at which rates for each price.
 _SHARES = {
-    "price": pl.Int64,
-    "list_price": pl.Int64,
-    "count": pl.String,
-    "meter": pl.String,
+    **dict.fromkeys(("price", "list_price"), pl.Int64),
+    **dict.fromkeys(("count", "meter"), pl.String),
     **dict.fromkeys(("weight", "rate", "list_rate"), pl.Int128),
 }
 # Names of the meters: "Cache Write 1h Tokens".
@@ -72,49 +58,27 @@ _METERS = {
     )
     for count in (*KINDS, "tokens")
 }
-_TEXT, _TIME, _QUANTITY = pl.String(), pl.Datetime("us", "UTC"), pl.Decimal(38, 0)
+_TIME, _WHOLE = pl.Datetime("us", "UTC"), pl.Decimal(38, 0)
 _COSTS = ("BilledCost", "ContractedCost", "EffectiveCost")
 _SELLERS = ("InvoiceIssuerName", "ProviderName", "ServiceName")
 _CONSTANTS = {
     "BillingCurrency": "USD",
     "ChargeCategory": "Usage",
+    "ChargeClass": None,
     "ChargeFrequency": "Usage-Based",
     "ServiceCategory": "AI and Machine Learning",
     "ServiceSubcategory": "Generative AI",
 }
+# The types of the columns that are no text.
 _TYPES = {
     **dict.fromkeys((*_COSTS, "ListCost"), MONEY),
     **dict.fromkeys(("ContractedUnitPrice", "ListUnitPrice"), pl.Decimal(38, 18)),
-    "ConsumedQuantity": _QUANTITY,
-    "PricingQuantity": pl.Decimal(38, 6),
-    **{
-        f"{period}Period{edge}": _TIME
-        for period in ("Billing", "Charge")
-        for edge in ("Start", "End")
-    },
+    **dict.fromkeys(("BillingPeriodEnd", "BillingPeriodStart"), _TIME),
+    **dict.fromkeys(("ChargePeriodEnd", "ChargePeriodStart"), _TIME),
     **dict.fromkeys(("x_ResponsesUnpriced", "x_ResponsesWithoutUsage"), pl.Int64()),
+    "ConsumedQuantity": _WHOLE,
+    "PricingQuantity": pl.Decimal(38, 6),
 }
-# The columns of FOCUS that are mandatory and those that a log has values for, in the
-# order of the alphabet; then our own, whose names begin with x_.
-_COLUMNS = pl.Schema(
-    {
-        name: _TYPES.get(name, _TEXT)
-        for name in (
-            *("BilledCost", "BillingAccountId", "BillingAccountName"),
-            *("BillingAccountType", "BillingCurrency", "BillingPeriodEnd"),
-            *("BillingPeriodStart", "ChargeCategory", "ChargeClass"),
-            *("ChargeDescription", "ChargeFrequency", "ChargePeriodEnd"),
-            *("ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit"),
-            *("ContractedCost", "ContractedUnitPrice", "EffectiveCost"),
-            *("InvoiceIssuerName", "ListCost", "ListUnitPrice", "PricingCategory"),
-            *("PricingQuantity", "PricingUnit", "ProviderName", "PublisherName"),
-            *("ServiceCategory", "ServiceName", "ServiceSubcategory", "SkuId"),
-            *("SkuMeter", "SkuPriceDetails", "SkuPriceId", "Tags", "x_CostSource"),
-            *("x_CostUnknownReason", "x_Model", "x_ResponsesUnpriced"),
-            *("x_ResponsesWithoutUsage", "x_ServiceTier"),
-        )
-    }
-)
 
 
 def focus(
@@ -182,35 +146,32 @@ def focus(
     first = first_choices(choices).filter(*within.conditions())
     names = first.collect_schema().names()
     tags = [name for name in names if name.startswith(_TAG)]
-    rows = first.select(
-        *priced_by(first),
-        *(pl.col(name).cast(pl.String) for name in tags),
-        vendor(provider),
-        maker(),
-    )
-    keys, known = [*_NAMES, *tags, *_PRICED_BY], dict[Rates | Reason, int]()
+    added = pl.col("created").cast(MOMENT).dt.date().alias("day"), vendor(provider)
+    rows = first.select(*priced_by(first), *tags, *added, maker())
+    keys, known = ["day", *_NAMES, *tags, *_PRICED_BY], dict[Rates | Reason, int]()
     batches = rows.collect_batches(chunk_size=_BATCH)
     sums = [_sums_of(one, pricers, known, keys) for one in batches if one.height]
     if not sums:
-        return _COLUMNS.to_frame()
+        text = dict.fromkeys((*keys, *_SUMMED, "meter"), pl.String)
+        nothing = pl.DataFrame(schema=text | dict.fromkeys(_RATED, pl.Int128))
+        return _as_focus(nothing, within, tags, account)
     groups = (
-        pl.concat(sums)
+        pl.concat(sums, how="diagonal")
         .group_by(keys)
         .agg(pl.exclude("total_tokens").sum(), sum_known("total_tokens"))
         .with_row_index("group")
     )
-    charges = pl.concat([_by_meter(groups, list(known)), _without_meter(groups)])
-    return _as_focus(charges.join(groups, on="group"), within, tags, account)
+    parts = [_by_meter(groups, list(known)), _without_meter(groups)]
+    charges = pl.concat(parts, how="diagonal").join(groups, on="group")
+    return _as_focus(charges, within, tags, account)
 
 
 def month_span(month: str) -> Span:
     """Return the first moment of a month in UTC, and that of the next."""
     try:
-        if not _MONTH.fullmatch(month):
-            raise OptionError("month", month, expected="a month such as 2026-11")
         first = date.fromisoformat(f"{month}-01")
-        return span(first, (first + timedelta(days=31)).replace(day=1), "UTC")
-    except (OverflowError, TypeError, ValueError):
+        return span(first, (first + timedelta(days=31)).replace(day=1))
+    except (OverflowError, ValueError):
         expected = "a month such as 2026-11, before 9999-12"
         raise OptionError("month", month, expected=expected) from None
 
@@ -224,45 +185,43 @@ def _sums_of(
     """Sum counts and costs by what makes a row; number the rates in `known`."""
     found = pricers[0].find_list_prices(rows)
     listed = found if pricers[1] is pricers[0] else pricers[1].find_list_prices(rows)
-    is_priced = pl.col("cost_source") == "priced"
-    is_listed = pl.Series(listed.reason < 0)
-    numbers = [
-        np.array([known.setdefault(end, len(known)) for end in table.ends])[place]
-        for table, *_, place in (found.found, listed.found)
+    prices = [
+        pl.Series(np.array([known.setdefault(end, len(known)) for end in table.ends]))
+        .gather(place)
+        .alias(name)
+        for name, (table, *_, place) in zip(
+            ("price", "list_price"), (found.found, listed.found), strict=True
+        )
     ]
     counts = found.found.usage.counts
-    nothing = np.zeros(rows.height, np.int64)
-    billed = {_counted(name): counts.get(name, nothing) for name in _COUNTS}
-    columns = {
-        "day": rows["created"].cast(MOMENT).dt.date(),
-        "is_listed": is_listed,
-        "list_cost": as_money(listed.amounts).set(~is_listed, None),
-        **dict(zip(("price", "list_price"), numbers, strict=True)),
-        **{name: pl.Series(count).cast(pl.Int128) for name, count in billed.items()},
-    }
-    is_priced = pl.col("cost_source") == "priced"
+    is_priced, is_listed = pl.col("cost_source") == "priced", pl.col("is_listed")
     return (
-        rows.with_columns(pricers[0].price_slice(rows, found), **columns)
+        rows.with_columns(
+            *pricers[0].price_slice(rows, found),
+            *prices,
+            *(pl.Series(f"{_BILLED}{name}", count) for name, count in counts.items()),
+            is_listed=pl.Series(listed.reason < 0),
+            list_cost=as_money(listed.amounts),
+        )
         .with_columns(
             billed_tier(rows.columns),
             pl.when(is_priced).then("price"),
-            pl.when(is_priced & pl.col("is_listed")).then("list_price"),
+            pl.when(is_priced & is_listed).then("list_price"),
         )
-        .with_columns(pl.col(_NAMES[1:]).cast(pl.String))
+        .with_columns(pl.col(*_NAMES, f"^{_TAG}.*$").cast(pl.String))
         .group_by(keys)
-        .agg(*SUMS, pl.col("cost", "list_cost", *billed).sum())
+        .agg(
+            *SUMS,
+            pl.col("cost", "list_cost").sum(),
+            pl.col(f"^{_BILLED}.*$").cast(pl.Int128).sum(),
+        )
     )
-
-
-def _counted(count: str) -> str:
-    """Return the name of a column of counts as they are billed."""
-    return f"billed_{count}"
 
 
 def _by_meter(groups: pl.DataFrame, known: Sequence[Rates | Reason]) -> pl.DataFrame:
     """Return what each kind of tokens of priced responses cost."""
-    priced = groups.filter(pl.col("price").is_not_null())
     rates = RateTable.build(known).exact.rows(named=True)
+    priced = groups.filter(pl.col("price").is_not_null())
     shares = [
         (price, listed, *share)
         for price, listed in priced.select("price", "list_price").unique().rows()
@@ -270,15 +229,14 @@ def _by_meter(groups: pl.DataFrame, known: Sequence[Rates | Reason]) -> pl.DataF
             known[price], rates[price], None if listed is None else rates[listed]
         )
     ]
-    weights = pl.DataFrame(shares, _SHARES, orient="row")
     index = ["group", "price", "list_price", "cost", "list_cost"]
     counts = priced.select(
-        *index,
-        *(pl.col(_counted(name)).alias(name) for name in _COUNTS),
-        requests=pl.col("responses").cast(pl.Int128),
+        *index, starts_with(_BILLED), requests=pl.col("responses").cast(pl.Int128)
     ).unpivot(index=index, variable_name="count")
-    charges = (
-        counts.join(weights, on=["price", "list_price", "count"], nulls_equal=True)
+    weights = pl.DataFrame(shares, _SHARES, orient="row")
+    return (
+        counts.with_columns(pl.col("count").str.strip_prefix(_BILLED))
+        .join(weights, on=["price", "list_price", "count"], nulls_equal=True)
         .group_by("group", "meter")
         .agg(
             (pl.col("value") * pl.col("weight")).sum().alias("quantity"),
@@ -286,15 +244,7 @@ def _by_meter(groups: pl.DataFrame, known: Sequence[Rates | Reason]) -> pl.DataF
         )
         .filter(pl.col("quantity") != 0)
         .sort("group", "meter")
-    )
-    return charges.select(
-        "group",
-        "meter",
-        "quantity",
-        _part_of("cost", "rate"),
-        _part_of("list_cost", "list_rate"),
-        "rate",
-        "list_rate",
+        .with_columns(_part_of("cost", "rate"), _part_of("list_cost", "list_rate"))
     )
 
 
@@ -304,18 +254,22 @@ def _shares_of(
     """Yield how often each count is in a meter, and what one of that meter costs.
 
     A kind of tokens has a meter if its price differs from that of its whole, which then
-    has only the other tokens.
+    has only the other tokens. The rate of a part is given as the difference.
     """
-    own = {
+    chains: dict[str, list[str]] = {"": []}
+    for count, kind in KINDS.items():
+        is_apart = count == "reasoning_tokens" and getattr(
+            end, "reasoning_apart", False
+        )
+        chains[count] = [count, *chains["" if is_apart else kind.whole]]
+    chains[CACHED_AUDIO] += ["cached_tokens", "prompt_audio_tokens", "prompt_tokens"]
+    own = [
         count
         for count, kind in KINDS.items()
         if rates[count]
         or (listed and listed[count])
         or not (kind.whole or count == "requests")
-    }
-    chains = dict(_CHAINS)
-    if isinstance(end, Rates) and end.reasoning_apart:
-        chains["reasoning_tokens"] = ["reasoning_tokens"]
+    ]
     weights = {}
     for count in own:
         weights[count, count] = 1
@@ -327,7 +281,7 @@ def _shares_of(
             weights[count, whole] = -1
     for (count, meter), weight in weights.items():
         price, list_price = (
-            None if one is None else sum(one[name] for name in chains[meter] if name)
+            sum(one[name] for name in chains[meter]) if one else None
             for one in (rates, listed)
         )
         yield count, meter, weight, price, list_price
@@ -354,7 +308,6 @@ def _without_meter(groups: pl.DataFrame) -> pl.DataFrame:
         pl.col("total_tokens").cast(pl.Int128).alias("quantity"),
         pl.when(is_known).then("cost"),
         pl.when(is_known & pl.col("is_listed")).then("list_cost"),
-        *(pl.lit(None, pl.Int128).alias(name) for name in ("rate", "list_rate")),
     )
 
 
@@ -381,7 +334,6 @@ def _as_focus(
         "BillingAccountType": pl.lit(account and "Billing Account"),
         "BillingPeriodEnd": pl.lit(within.end),
         "BillingPeriodStart": pl.lit(within.start),
-        "ChargeClass": pl.lit(None),
         "ChargeDescription": joined("model", meter, separator=": "),
         "ChargePeriodEnd": day + timedelta(days=1),
         "ChargePeriodStart": day,
@@ -391,7 +343,7 @@ def _as_focus(
         "ListCost": pl.col("list_cost"),
         "ListUnitPrice": _unit_price("list_rate"),
         "PricingCategory": lacking.then(pl.lit("Other")).otherwise(pl.lit("Standard")),
-        "PricingQuantity": quantity.cast(_QUANTITY)
+        "PricingQuantity": quantity.cast(_WHOLE)
         * million.then(Decimal("1e-6")).otherwise(Decimal(1)),
         "PricingUnit": pl.when(quantity.is_not_null()).then(
             million.then(pl.lit("1000000 Tokens")).otherwise(unit)
@@ -411,8 +363,10 @@ def _as_focus(
         "x_ResponsesWithoutUsage": lacking.then("responses_without_usage"),
         "x_ServiceTier": tier,
     }
+    # In the order of the alphabet: our own, whose names begin with x_, come last.
     rows = charges.select(
-        values[name].cast(t).alias(name) for name, t in _COLUMNS.items()
+        values[name].cast(_TYPES.get(name, pl.String)).alias(name)
+        for name in sorted(values)
     )
     order = ("ChargePeriodStart", "SkuId", "SkuPriceId", "Tags", "x_CostSource")
     return rows.with_columns(pl.col("^x_Responses.*$").fill_null(0)).sort(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_name, format_usd
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report import analysis_charts as charts
 from toolkit.report import analysis_time as over_time
 from toolkit.report.analysis_rows import Rows, summary_of
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import TILES, Analysis, Head, Matrix, Tile
-from toolkit.report.series import ENOUGH_CALLS, cost_per_1000, series_name, split
+from toolkit.report.series import cost_per_1000, series_name, split
 from toolkit.report.wording import calls, percent
 
 if TYPE_CHECKING:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import sqrt
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_count, format_name, format_usd
+from toolkit.metrics.rates import ENOUGH_CALLS, wilson_interval
 from toolkit.report.analysis_time import about
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bar, Bars, Dot, Dots, Part
 from toolkit.report.series import (
-    ENOUGH_CALLS,
     amount_of,
     cost_per_1000,
     priced_calls,
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from toolkit.report.model import Mark
     from toolkit.report.series import Row
 
-_Z = 1.959964  # of an interval of 95%
 _MOVED = 0.05  # a share that moved less is the same
 _MOST_BARS = 8
 _KINDS: list[tuple[str, str, Mark]] = [
@@ -156,7 +154,7 @@ def build_cut_off(rows: Rows) -> Found:
         base = row["responses"] - row["responses_without_reason"]
         if base >= ENOUGH_CALLS:
             rate = figure_of("truncation_rate", "response_rate", row)
-            low, high = map(Figure, _wilson(row["responses_truncated"], base))
+            low, high = map(Figure, wilson_interval(row["responses_truncated"], base))
             text = f"{format_count(_cut(row))} of {row['responses']:,}"
             dots.append(Dot(rows.short(name), rows.color(name), rate, low, high, text))
     if not dots:
@@ -177,20 +175,6 @@ def build_cut_off(rows: Rows) -> Found:
 def _cut(row: Row, end: str = "") -> Figure:
     """Return how many calls were cut off."""
     return figure_of("truncation_rate", "responses_truncated", row, end)
-
-
-def _wilson(count: int, of: int) -> tuple[float, float]:
-    """Return the 95% interval of a share, after Wilson.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in _wilson(5, 88)]
-    [0.025, 0.126]
-    """
-    share, square = count / of, _Z * _Z
-    half = _Z * sqrt(share * (1 - share) / of + square / (4 * of * of))
-    middle, whole = share + square / (2 * of), 1 + square / of
-    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)
 
 
 def build_cache(rows: Rows) -> Found:

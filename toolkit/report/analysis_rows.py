@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from toolkit.formatting.figures import sum_figures
 from toolkit.formatting.text import format_count
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Bars, Chart, Dots, Heat, Timeline
-from toolkit.report.series import ENOUGH_CALLS, amount_of, tokens_of
+from toolkit.report.series import amount_of, tokens_of
 from toolkit.report.wording import percent
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
 from toolkit.metrics.calendar import instant
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Bar, Bars, Heat, Part, Spell, Timeline
 from toolkit.report.series import (
-    ENOUGH_CALLS,
     REST,
     amount_of,
     series_name,

@@ -14,8 +14,9 @@ from polars import selectors
 
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Cause, Causes, Head
-from toolkit.report.series import ALL_CALLS, ENOUGH_CALLS, cost_of, priced_calls
+from toolkit.report.series import ALL_CALLS, cost_of, priced_calls
 from toolkit.report.wording import calls, capitalized, fraction, join, percent, usd
 
 if TYPE_CHECKING:

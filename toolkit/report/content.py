@@ -72,7 +72,7 @@ def build_content(
         range=_build_range(plan),
         answer=build_answer(tables, reason, trust, left_out, began=began),
         figures=build_figures(tables, is_known=is_known),
-        budgets=build_budgets(tables, plan.budgets),
+        budgets=build_budgets(tables, plan.budgets, names.first_call),
         course=build_course(tables, names),
         tags=build_tags(tables),
         models=build_models(tables, change, names),

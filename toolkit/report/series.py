@@ -26,7 +26,6 @@ _Any = TypeVar("_Any")
 
 ALL_CALLS = "all calls"  # the name of the only series
 REST: Color = "z"  # the colour of the other series
-ENOUGH_CALLS = 20  # for a rate or a mean to be drawn, or named as a cause
 _OWN_WORDS = re.compile(
     rf'\s*|{UNKNOWN_TEXT}|{ALL_CALLS}|[\d,]+ others?|".*"', re.DOTALL
 )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_change, format_count, format_share_change
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Answer, KeyFigure
 from toolkit.report.series import (
-    ENOUGH_CALLS,
     cost_of,
     cost_per_1000,
     priced_calls,

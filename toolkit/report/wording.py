@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import zone_of
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from toolkit.formatting.text import UsdStyle
 
 _TEN_CENTS = Decimal("0.1")
+_TEXT = files("toolkit.report").joinpath("words.toml").read_text("utf-8")
+WORDS: dict[str, dict[str, Any]] = tomllib.loads(_TEXT)
 
 
 def range_words(within: Span, tz: str) -> str:
