@@ -7,8 +7,8 @@ import os
 import re
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import unquote_to_bytes
 
+from toolkit import system
 from toolkit.errors import OptionTypeError, UnknownOptionError
 
 if TYPE_CHECKING:
@@ -137,21 +137,6 @@ def check_type(
 def check_path(name: str, value: object, expected: str = "a path") -> str:
     """Return a path as text; raise `OptionTypeError` for anything else."""
     if isinstance(value, str | os.PathLike):
-        return local_path(os.fspath(value))
+        return system.local_path(os.fspath(value))
     hint = ": give its path, not the open file" if hasattr(value, "read") else ""
     raise OptionTypeError(name, value, expected=expected, hint=hint)
-
-
-def local_path(name: str) -> str:
-    """Return the path of a ``file://`` address; any other name as it is.
-
-    Examples
-    --------
-    >>> local_path("file:///var/log/my%20app.jsonl")
-    '/var/log/my app.jsonl'
-    """
-    address = re.fullmatch(r"file://(?:localhost)?(/.*)", name, re.DOTALL)
-    if address is None:
-        return name
-    path = os.fsdecode(unquote_to_bytes(address[1]))
-    return path.removeprefix("/") if os.name == "nt" else path

@@ -21,7 +21,7 @@ from toolkit.report.provenance import build_made
 from toolkit.report.restated import build_periods, build_restated
 from toolkit.report.series import Names
 from toolkit.report.spending import build_course, build_models, build_tags
-from toolkit.report.summary import build_answer, build_figures
+from toolkit.report.summary import build_answer, build_figures, what_to_do
 from toolkit.report.trust import build_trust, uncounted
 from toolkit.report.waste import build_waste
 from toolkit.report.wording import range_words
@@ -65,6 +65,7 @@ def build_content(
     if trust.is_of_range and has_calls:
         left_out = []
     began = _began_within(plan, names.first_call)
+    waste = build_waste(tables)
     counts = ("lines", *LINE_COUNTS, "choices")
     ledger = None if inputs.ledger is None else inputs.ledger.select(counts).sum()
     return ReportContent(
@@ -77,8 +78,9 @@ def build_content(
         tags=build_tags(tables),
         models=build_models(tables, change, names),
         causes=build_causes(change) if change else None,
-        waste=build_waste(tables),
+        waste=waste,
         trust=trust,
+        todo=what_to_do(waste, trust),
         restated=restated,
         analysis=build_analysis(tables, names, plan.sections),
         left_out=left_out,
