@@ -42,6 +42,7 @@ ENTRANCES = {
     "backports": {"reading.decompression", "testing.sample_logs"},
     "boto3": {"reading.object_store"},
     "botocore": {"reading.object_store"},
+    "xlsxwriter": {"formatting.table_files"},
     "pydantic": {"cli.settings"},
     "typer": {"cli"},
     "rich": {"cli.output", "cli.screen"},

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli import output
-from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.values import parse_pairs
+from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.values import Form, parse_pairs
 from toolkit.errors import plural
 from toolkit.formatting.text import format_name
 
@@ -23,7 +23,7 @@ _SPENT = (
     "responses_without_usage",
 )  # fmt: skip
 _MOST_MISSING = 10
-_READ = ("provider", "prices", "as_json", "as_csv", *READ)
+_READ = ("provider", "prices", *FORM, *READ)
 _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
 
@@ -34,7 +34,7 @@ def cost(
     logs: LogsOrExport,
     as_model: str | None = None,
     as_lines: bool = False,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
@@ -72,7 +72,7 @@ def explain(
     logs: LogsOrExport,
     model: str,
     date: str,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
@@ -85,11 +85,13 @@ def explain(
         explained = explain_spending(
             logs, model=model, date=day, progress=progress, **options
         )
-    if form == "json":
+
+    def data() -> dict[str, object]:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        output.print_json({"summary": explained.summary, **tables})
-    elif not output.print_data(explained.lines, form):
+        return {"summary": explained.summary, **tables}
+
+    if not output.print_data(explained.lines, form, data=data):
         print_explained(explained)
     if form:
         output.print_message(explained.summary)
@@ -104,7 +106,7 @@ def reconcile(
     vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
@@ -134,7 +136,7 @@ def reconcile(
 
 
 def _print_elsewhere(
-    logs: list[str], model: str, form: str | None, **options: Any
+    logs: list[str], model: str, form: Form | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
