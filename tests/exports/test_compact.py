@@ -150,6 +150,7 @@ def test_a_local_copy_of_an_export_in_a_store_loses_nothing(out: Path) -> None:
     assert toolkit.verify(out).faults == []
 
 
+@pytest.mark.needs("os.geteuid")
 def test_nobody_else_may_read_merged_rejects(out: Path) -> None:
     toolkit.compact(out, today=TODAY)
 

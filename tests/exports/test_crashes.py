@@ -94,11 +94,11 @@ def test_a_run_that_waits_too_long_raises_with_the_process_that_has_the_lock(
     out = tmp_path / "out"
     toolkit.export(log, to=out)
     code = (
-        "import fcntl, os, sys\n"
-        f"lock = open({str(out / '.lock')!r}, 'w')\n"
-        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
-        "lock.write(str(os.getpid())); lock.flush()\n"
-        "print('held', flush=True); sys.stdin.read()"
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from toolkit import system\n"
+        f"with system.lock(Path({str(out / '.lock')!r}), 'here', 0):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -113,6 +113,7 @@ def test_a_run_that_waits_too_long_raises_with_the_process_that_has_the_lock(
         assert len(toolkit.export(log, to=out).added) == 0
 
 
+@pytest.mark.needs("fcntl")
 def test_an_error_of_locking_is_not_reported_as_another_run(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +253,7 @@ def test_an_interrupted_swap_is_undone_or_completed(tmp_path: Path, step: int) -
     assert (placed, staged) == ((["old"], ["new"]) if step == 1 else (["new"], ["old"]))
 
 
+@pytest.mark.needs("/proc/self/fd")
 def test_files_are_synced_before_they_are_renamed_and_directories_before_the_commit(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

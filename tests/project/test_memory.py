@@ -26,6 +26,8 @@ GIB = 1024 * MIB
 CHECKSUM = zstd.CompressionParameter.checksum_flag
 LEVEL = zstd.CompressionParameter.compression_level
 
+pytestmark = pytest.mark.needs("resource")
+
 PRELUDE = """
 import hashlib, json, re, resource, sys, tempfile, warnings
 from pathlib import Path

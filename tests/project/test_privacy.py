@@ -471,6 +471,7 @@ def _no_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.needs("os.geteuid")
 @pytest.mark.usefixtures("_no_umask")
 @pytest.mark.parametrize("content", ["keep", "drop"])
 def test_only_the_owner_may_read_rejects_at_any_time(

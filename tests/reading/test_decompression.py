@@ -825,7 +825,7 @@ def test_what_an_export_of_damaged_logs_holds_passes_its_check(tmp_path: Path) -
 MEMORY = Path("/proc/self/mem")
 
 
-@pytest.mark.skipif(not MEMORY.exists(), reason="needs a file that refuses to be read")
+@pytest.mark.needs("/proc/self/mem")
 def test_a_log_that_refuses_to_be_read_stops_no_other(
     tmp_path: Path, read_logs: ReadLogs
 ) -> None:
@@ -866,6 +866,7 @@ def test_a_log_that_is_gone_when_its_turn_comes_stops_no_other(
     assert result.ledger[1]["error"].startswith(f"{second}: No such file")
 
 
+@pytest.mark.needs("os.mkfifo")
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
 def test_a_named_pipe_is_read_once_and_kept_up_to_the_damage(

@@ -21,7 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 from toolkit import errors, system
 from toolkit.cli import output
 from toolkit.cli.metrics import metric, plot, tokens
-from toolkit.cli.money import cost, explain, reconcile
+from toolkit.cli.money import cost, explain, focus, reconcile
 from toolkit.cli.options import LOG_FORMAT, RANGE, READ, LogsOrExport, shared
 from toolkit.cli.report import check_rejects, config, report
 from toolkit.cli.usage import usage_sentence
@@ -127,7 +127,7 @@ def start(
         output.print_result(ctx.get_help())
 
 
-for _command in (tokens, metric, plot, cost, explain, reconcile, report, config):
+for _command in (tokens, metric, plot, cost, explain, focus, reconcile, report, config):
     _app.command(cls=_Command)(_command)
 
 

@@ -1,16 +1,18 @@
-"""The commands about money: `cost`, `explain` and `reconcile`."""
+"""The commands about money: `cost`, `explain`, `focus` and `reconcile`."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from toolkit.cli import output
 from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.values import Form, parse_pairs
+from toolkit.cli.values import Form, check_folder, parse_pairs
 from toolkit.errors import plural
+from toolkit.formatting.parameters import check_ending
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
@@ -95,6 +97,41 @@ def explain(
         print_explained(explained)
     if form:
         output.print_message(explained.summary)
+
+
+@shared("month", "to_focus", "account", "provider", "prices", *READ)
+def focus(
+    logs: LogsOrExport,
+    month: str,
+    to: Path,
+    account: str | None = None,
+    provider: str | None = None,
+    prices: str | None = None,
+    **options: Any,
+) -> None:
+    """Write the costs of a month in the columns of FOCUS 1.2, for a FinOps tool."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.pricing.focus_export import focus as focus_rows
+    from toolkit.pricing.focus_export import month_span
+    from toolkit.reading.scan import scan
+
+    check_ending("to", to, (".csv", ".parquet"))
+    check_folder(to)
+    since, until = month_span(month)
+    with output.show_progress("reading") as progress:
+        choices = scan(logs, since=since, until=until, progress=progress, **options)
+        rows = focus_rows(
+            choices, month=month, prices=prices, provider=provider, account=account
+        )
+    if to.suffix.lower() == ".csv":
+        rows.write_csv(to, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    else:
+        rows.write_parquet(to)
+    unpriced = int(rows["x_ResponsesUnpriced"].sum())
+    unknown = f", without the unknown cost of {plural(unpriced, 'response')}"
+    output.print_message(
+        f"{to} written, {plural(rows.height, 'row')}{unknown if unpriced else ''}"
+    )
 
 
 @shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)

@@ -219,8 +219,11 @@ def _count_streams(ledger: LedgerBuilder, still_open: int = 0) -> StreamCounts:
 
 def _check_target(to: str) -> None:
     """Check that a target is not the name of a file of another kind."""
-    is_name = not object_store.is_uri(to) and to.lower().endswith(_OTHER_FILES)
-    if is_name and not _is_file_name(to) and not Path(to).is_dir():
+    if object_store.ADDRESS.match(to):
+        object_store.check_target(to)
+    elif _is_file_name(to) or Path(to).is_dir():
+        return
+    elif to.lower().endswith(_OTHER_FILES):
         expected = "a directory or a file that ends in .parquet"
         rows = f": `toolkit cost LOG --lines --to {to}` writes a row for each response"
         hint = f"{rows}, toolkit.write_table() any frame"

@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from toolkit import system
 from toolkit.errors import (
     OptionError,
     OptionTypeError,
@@ -161,6 +162,6 @@ def check_ending(name: str, path: object, endings: Collection[str]) -> str:
 def check_path(name: str, value: object, expected: str = "a path") -> str:
     """Return a path as text; raise `OptionTypeError` for anything else."""
     if isinstance(value, str | os.PathLike):
-        return os.fspath(value)
+        return system.local_path(os.fspath(value))
     hint = ": give its path, not the open file" if hasattr(value, "read") else ""
     raise OptionTypeError(name, value, expected=expected, hint=hint)

@@ -145,7 +145,7 @@ def _expand_home(name: object) -> str:
     """Return a name as text, with ``~`` expanded."""
     if not isinstance(name, str | os.PathLike):
         raise _wrong_type(name, " in the list")
-    path = os.path.expanduser(os.fspath(name))  # noqa: PTH111 - names, not paths
+    path = os.path.expanduser(system.local_path(os.fspath(name)))  # noqa: PTH111 - names
     text = system.portable(path)
     if _is_content(text):
         raise _ContentGivenError("sources", text, expected="a path")
@@ -179,7 +179,7 @@ def _expand(name: str, on_damage: OnDamage) -> Iterator[_Found]:
         yield Source(STDIN, None)
     elif object_store.is_uri(name):
         yield from _expand_uri(name)
-    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+    elif object_store.ADDRESS.match(name):
         raise UnsupportedSourceError(name)
     elif _exists(name):
         yield from _expand_path(name, on_damage)
@@ -316,7 +316,7 @@ def _matching_objects(
         path = stored.uri.split("/")
         cuts = range(len(path), 0, -1)
         cut = next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
-        if cut is None or not path[-1] or any(map(_is_hidden, path[cut:])):
+        if cut is None or any(map(_is_hidden, path[cut:])):
             continue
         is_log = cut == len(path) or _is_log_name(path[-1])
         yield _describe_object(stored) if is_log else _ending(path[-1])
