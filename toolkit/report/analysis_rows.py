@@ -47,12 +47,6 @@ class Rows:
     ) -> None:
         self.tables, self.plan, self._first_call = tables, tables.plan, first_call
         self._names, self._colors = names, colors
-        periods = [self._periods(by_series=one) for one in (True, False)]
-        tables.compute("token_usage", [tables.by_series, tables.together, *periods])
-        for metric in ("cost", "truncation_rate", "cache_share"):
-            tables.compute(metric, [tables.by_series, tables.together])
-        only_now = {**tables.by_series, "compare": None}
-        tables.compute("tool_calls", [only_now, {**only_now, "by": ()}])
         self.usage = self.of("token_usage")
         self.all = sorted(self.usage, key=self._rank)
         calls = {name: row["responses"] for name, row in self.usage.items()}
