@@ -6,7 +6,7 @@ KERNEL := $(wildcard toolkit/kernel/Cargo.* toolkit/kernel/src/*.rs)
 # Each process of the tests compiles the package otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check notebooks docs reference wheel bench crashes gallery outputs clean
+.PHONY: help demo test check notebooks docs reference licences wheel bench crashes gallery outputs clean
 
 # This also succeeds without Rust or without the crates. A kernel compiled from older
 # source is removed first, so that it cannot be used with this source.
@@ -26,9 +26,10 @@ help:
 	@echo "make notebooks  open the notebooks in JupyterLab"
 	@echo "make docs       build the docs as a site in out/site"
 	@echo "make reference  write the pandera models and the reference pages from the code"
-	@echo "make gallery    draw every chart in many variants, into docs and out/gallery"
+	@echo "make licences   write the licences of the crates in the kernel (needs cargo)"
+	@echo "make gallery    draw every chart and the report of the README, to look at and commit"
 	@echo "make outputs    execute the notebooks and store their outputs"
-	@echo "make wheel      build dist/*.whl, which needs no Rust to install"
+	@echo "make wheel      build a source distribution and a wheel, which needs no Rust"
 	@echo "make bench      measure speed beside other engines (some minutes, 5 GB)"
 	@echo "make crashes    fail every system call of an export once (strace, half an hour)"
 	@echo "make clean      remove everything that these commands made"
@@ -79,11 +80,14 @@ docs: .venv/ready-dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "out/site/index.html"
 
-# Files that an earlier build left in build/ must not get into this wheel.
+# The wheel is built from the source distribution: that one is then known to be complete.
+# The crates that cargo compiled earlier are used again.
+wheel: export CARGO_TARGET_DIR ?= $(CURDIR)/toolkit/kernel/target
 wheel: $(BIN)/python
-	@rm -rf build dist
-	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-	@$(BIN)/python -m zipfile --list dist/*.whl | grep 'toolkit/_kernel.*\.so' >/dev/null \
+	@rm -rf dist
+	@$(BIN)/pip install --quiet --disable-pip-version-check build
+	@$(BIN)/python -m build --quiet
+	@$(BIN)/python -m zipfile --list dist/*.whl | grep 'toolkit/_kernel' >/dev/null \
 		&& echo "with the kernel: $$(ls dist/*.whl)" \
 		|| echo "without the kernel (needs Rust 1.89 and crates): $$(ls dist/*.whl)"
 
@@ -94,8 +98,13 @@ reference: .venv/ready-dev
 	$(BIN)/python -m tests.support.models
 	$(BIN)/python -m tests.support.reference
 
+licences: .venv/ready-dev
+	@cargo fetch --quiet --manifest-path toolkit/kernel/Cargo.toml
+	$(BIN)/python -m tests.support.crates
+
 gallery: .venv/ready-dev
 	$(BIN)/python -m tests.support.gallery
+	$(BIN)/python -m tests.support.report_picture
 
 outputs: .venv/ready-dev
 	$(BIN)/python -m tests.support.notebooks

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import importlib.util
 import os
 import subprocess
+import sys
 import tempfile
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,42 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded responses are not beside this checkout")
     return folder
+
+
+# What only some systems have.
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test where the system lacks what the test needs."""
+    for marker in item.iter_markers("needs"):
+        skip_without(*marker.args)
+
+
+def skip_without(*names: str) -> None:
+    """Skip a test unless the system has files, modules, or names in modules.
+
+    ``Linux`` is the system itself, ``symlinks`` the right to make them.
+    """
+    for name in names:
+        if not _is_there(name):
+            pytest.skip(f"this system has no {name}")
+
+
+@cache
+def _is_there(name: str) -> bool:
+    """Return whether the system has something."""
+    module, _, attribute = name.partition(".")
+    if name == "Linux":
+        return sys.platform == "linux"
+    if name == "symlinks":
+        with tempfile.TemporaryDirectory() as folder, suppress(OSError):
+            Path(folder, "link").symlink_to("nowhere")
+            return True
+        return False
+    if name.startswith("/"):
+        return Path(name).exists()
+    found = importlib.util.find_spec(module) is not None
+    return found and hasattr(importlib.import_module(module), attribute or "__name__")
 
 
 # Thousands of tests stay in memory: the collector of garbage passes them over.

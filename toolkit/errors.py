@@ -158,9 +158,9 @@ class ExportGivenError(SourceError, ValueError):
 
 
 class UnsupportedSourceError(SourceError, ValueError):
-    """An address is neither a local path nor an object of S3."""
+    """An address is neither a local path nor an object of a supported store."""
 
-    problem = "expected a local path or s3://bucket/key"
+    problem = "expected a local path, s3://bucket/key, gs:// or az://"
 
 
 class UnreadableSourceError(SourceError, OSError):

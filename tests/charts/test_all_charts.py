@@ -213,7 +213,7 @@ def test_the_alt_text_says_title_and_note(metric: str) -> None:
     alt_text = charts.describe(ax)
 
     assert alt_text.startswith(ax.get_title(loc="left").replace("\n", " "))
-    parts = [part for part in note(ax).replace("\n", " · ").split(" · ") if part]
+    parts = [part for part in note(ax).replace("\n", " ").split(" · ") if part]
     assert all(part.rstrip(".") in alt_text for part in parts)
 
 

@@ -30,9 +30,10 @@ from toolkit.charts import plot_token_usage
 from toolkit.charts.colors import LIGHT_SHADES, contrast, readable
 from toolkit.charts.layout import _spread
 from toolkit.charts.style import FULL
-from toolkit.charts.text import count_tick, fit, text_width
-from toolkit.charts.time_axis import Length, _tick_label, _tick_step
+from toolkit.charts.text import fit, text_width, tick_of
+from toolkit.charts.time_axis import Length, _choose_ticks, _tick_label
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
+from toolkit.metrics.measures import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -226,23 +227,43 @@ def test_title_and_subtitle_name_the_length_of_a_period(every: str, word: str) -
 
 
 @pytest.mark.parametrize(
-    ("length", "days", "expected"),
+    ("every", "count", "ticks", "second"),
     [
-        (Length(1, "m"), 1 / 24, "10m"),  # 60 minutes: 12 times 5, 6 times 10
-        (Length(1, "h"), 1, "3h"),  # 24 hours: 12 times 2, 8 times 3
-        (Length(1, "d"), 22, "4d"),
-        (Length(1, "d"), 60, "1w"),
-        (Length(1, "d"), 730, "3mo"),
-        (Length(1, "w"), 364, "8w"),  # 52 weeks; never months, which begin within one
-        (Length(1, "mo"), 730, "3mo"),
-        (Length(7, "h"), 2, "7h"),  # 7 divides neither 12 nor 24
-        (Length(7, "h"), 5, "14h"),  # 120 hours: 18 times 7, 9 times 14
+        ("1m", 60, 6, "00:10"),  # 12 times 5, 6 times 10
+        ("1h", 24, 8, "03:00"),  # 12 times 2, 8 times 3
+        # Every fourth day since 1970; 1 November 2026 is day 20,758, and 4 x 5,190 is
+        # 20,760.
+        ("1d", 22, 5, "7"),
+        ("1d", 60, 9, "9"),  # Mondays from 2 November to 28 December
+        ("1d", 730, 8, "Apr"),  # quarters from January 2027 to October 2028
+        ("1mo", 24, 8, "Apr"),
+        ("7h", 7, 7, "07:00"),  # 7 divides neither 12 nor 24
+        ("7h", 18, 9, "14:00"),
     ],
 )
-def test_ticks_are_at_most_ten_and_on_starts_of_periods(
-    length: Length, days: float, expected: str
+def test_ticks_are_few_and_on_round_starts_of_periods(
+    every: str, count: int, ticks: int, second: str
 ) -> None:
-    assert _tick_step(length, days * 86_400, 10).interval == expected
+    length = Length(int(every.rstrip("hdmo")), every.lstrip("0123456789"))
+    ends = pl.datetime_range(utc(2026, 11, 1), utc(2029, 11, 1), every, eager=True)
+    starts = ends.head(count)
+
+    shown, unit = _choose_ticks(starts, length, 10)
+
+    moments = starts.filter(pl.Series(shown)).to_list()
+    assert len(moments) == ticks
+    assert _tick_label(moments[1], moments[0], unit).split("\n")[0] == second
+
+
+def test_ticks_of_weeks_are_weeks_and_never_months_which_begin_within_one() -> None:
+    first = utc(2026, 11, 2)
+    weeks = [first + timedelta(weeks=number) for number in range(52)]
+
+    shown, unit = _choose_ticks(pl.Series(weeks), Length(1, "w"), 10)
+
+    # 52 weeks are 13 times four, and six times eight and four more.
+    assert (shown.sum(), unit) in {(6, "w"), (7, "w")}
+    assert set(np.diff(np.flatnonzero(shown))) == {8}
 
 
 def test_each_tick_is_under_the_middle_of_a_bar() -> None:
@@ -250,9 +271,9 @@ def test_each_tick_is_under_the_middle_of_a_bar() -> None:
 
     middles = [bar.get_x() + bar.get_width() / 2 for bar in bars(ax)["gpt-a"]]
     assert all(np.isclose(middles, tick).any() for tick in ax.get_xticks())
-    # Four days apart, and the month is named where it begins.
-    days = ["5", "9", "13", "17", "21", "25", "29"]
-    assert ticks(ax) == ["1 Nov\n2026", *days, "3 Dec", "7"]
+    # Every fourth day since 1970; the month is named where it begins.
+    days = ["7", "11", "15", "19", "23", "27"]
+    assert ticks(ax) == ["3 Nov\n2026", *days, "1 Dec", "5", "9"]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +378,7 @@ def test_the_title_names_the_columns_that_name_the_series() -> None:
     assert two.get_title(loc="left") == "Tokens by model, team and day"
     assert names(two) == ["b · x", "a · x"]
     assert none.get_title(loc="left") == "Tokens by day"
-    assert subtitle(none) == "Total tokens of all calls per day (UTC)"
+    assert subtitle(none) == "Total tokens per day (UTC)"
 
 
 def test_a_column_of_any_type_may_name_the_series() -> None:
@@ -389,21 +410,28 @@ def test_a_label_is_written_in_the_darker_colour_of_its_series() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("unit", "value", "expected"),
     [
-        (0, "0"),
-        (200, "200"),
-        (1_200, "1.2k"),
-        (999_999, "1M"),
-        (50_000_000, "50M"),
-        (1_500_000_000, "1.5B"),
-        (2e12, "2T"),
-        (9.2e18, "9,200,000T"),
-        (-1_200, "-1.2k"),
+        ("tokens", 0, "0"),
+        ("tokens", 200, "200"),
+        ("tokens", 1_200, "1.2k"),
+        ("tokens", 999_999, "1M"),
+        ("tokens", 1_500_000_000, "1.5B"),
+        ("tokens", 9.2e18, "9,200,000T"),
+        ("tokens", -1_200, "-1.2k"),
+        ("USD", 0, "$0"),
+        ("USD", 0.2, "$0.20"),
+        ("USD", 0.00042, "$0.00042"),
+        ("USD", 12.5, "$12.50"),
+        ("USD", 1_500, "$1.5k"),
+        ("USD", -3, "-$3"),
+        ("share", 0, "0%"),
+        ("share", 0.025, "2.5%"),
+        ("share", 1, "100%"),
     ],
 )
-def test_a_number_on_an_axis_is_short(value: float, expected: str) -> None:
-    assert count_tick(value) == expected
+def test_a_value_on_an_axis_is_short(unit: str, value: float, expected: str) -> None:
+    assert tick_of(Measure("x", unit=unit))(value) == expected
 
 
 def test_the_value_axis_starts_at_zero_and_has_short_whole_ticks() -> None:
@@ -517,8 +545,8 @@ def test_a_note_too_long_for_its_place_takes_more_lines() -> None:
     plot_token_usage(frame, ax=ax)
 
     assert note(ax).split("\n") == [
-        "at least 7 tokens: 1 call without token counts",
-        "(dotted) · 2 calls",
+        "at least 7 tokens: 1 call without token counts (dotted) ·",
+        "2 calls",
     ]
 
 

@@ -107,7 +107,7 @@ def test_the_overview_has_six_charts_and_one_sentence() -> None:
     ]
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        if text.get_text().strip("■ "):
+        if text.get_text().strip():
             assert contrast(to_hex(text.get_color()), DARK.ground) >= 4.5
 
 

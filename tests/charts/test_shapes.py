@@ -107,7 +107,7 @@ def test_a_sum_is_a_stack_over_time_and_bars_without_periods(
     heights = {k: v[0].get_height() for k, v in bars(over_time).items()}
     assert (heights["a"], heights["b"]) == (30, 10)
     # 30 and 10 of 40 tokens, or more: of b one call is unknown.
-    assert label_texts(whole) == ["30", "· ≤ 75%", "≥ 10", "· ~ 25%", "a", "b"]
+    assert label_texts(whole) == ["30 · ≤ 75%", "≥ 10 · ~ 25%", "a", "b"]
     assert describe(whole).startswith("Tokens read by model. Bars: Tokens read. a 30")
 
 
@@ -166,10 +166,8 @@ def test_a_share_is_lines_over_time_and_bars_without_periods(
 
     assert {"a", "b"} <= {*lines(over_time)}
     assert label_texts(whole) == [
-        "50%",
-        "· 1 of 2 calls",
-        "0%",
-        "· 0 of 1 calls",
+        "50% · 1 of 2 calls",
+        "0% · 0 of 1 calls",
         "b",
         "a",
     ]
@@ -184,7 +182,7 @@ def test_a_mix_is_shares_of_the_sum(register: Register) -> None:
 
     # b has 2 and a has 1 of 3 calls
     assert bars(over_time)["b"][0].get_height() == pytest.approx(2 / 3)
-    assert label_texts(whole) == ["66.7%", "2 calls", "33.3%", "1 call", "b", "a"]
+    assert label_texts(whole) == ["66.7% · 2 calls", "33.3% · 1 call", "b", "a"]
 
 
 def test_bars_are_the_sums_of_a_key_or_of_the_series(register: Register) -> None:

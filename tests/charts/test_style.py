@@ -12,11 +12,11 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from tests.support import frames
-from tests.support.charting import bars, label_texts, labels, lines
+from tests.support.charting import bars, lines
 from toolkit import charts
 from toolkit.charts.colors import _DARK_SHADES, LIGHT_SHADES, contrast
 from toolkit.charts.style import _FALLBACKS, DARK, LIGHT, families
-from toolkit.charts.text import _usd_tick, fit, printable, share_tick, text_width
+from toolkit.charts.text import _printable, fit, text_width
 from toolkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def test_every_word_of_every_chart_is_readable(
     for ax in drawn:
         for text in ax.findobj(Text):
             assert isinstance(text, Text)
-            # Squares of a legend are no text; words in a bar stand on its colour.
-            if not text.get_text().strip("■ ") or text.get_gid() == "inside":
+            # Words in a bar are on its colour.
+            if not text.get_text().strip() or text.get_gid() == "inside":
                 continue
             assert contrast(to_hex(text.get_color()), theme.ground) >= 4.5, text
 
@@ -150,31 +150,6 @@ def test_a_finish_reason_has_its_own_colour_whatever_came_before() -> None:
     assert face(ax, "length") == LIGHT_SHADES["b1"].fill
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0, "$0"),
-        (0.2, "$0.20"),
-        (0.00042, "$0.00042"),
-        (12.5, "$12.50"),
-        (1_500, "$1.5k"),
-        (2e6, "$2M"),
-        (-3, "-$3"),
-    ],
-)
-def test_money_on_an_axis(value: float, expected: str) -> None:
-    assert _usd_tick(value) == expected
-
-
-def test_shares_on_an_axis() -> None:
-    assert [share_tick(v) for v in (0, 0.025, 0.5, 1)] == [
-        "0%",
-        "2.5%",
-        "50%",
-        "100%",
-    ]
-
-
 def test_more_fonts_are_asked_only_if_they_are_there() -> None:
     there = {font.name for font in mpl.font_manager.fontManager.ttflist}
 
@@ -185,17 +160,17 @@ def test_more_fonts_are_asked_only_if_they_are_there() -> None:
 def test_a_font_that_is_set_is_the_first_that_is_asked() -> None:
     with mpl.rc_context({"font.family": ["DejaVu Serif"]}):
         assert families()[0] == "DejaVu Serif"
-        assert printable("gpt ☃ 4o", charts.style.FULL.body) == "gpt ☃ 4o"
+        assert _printable("gpt ☃ 4o", charts.style.FULL.body) == "gpt ☃ 4o"
 
 
 def test_text_of_svg_keeps_characters_that_no_font_here_has() -> None:
     style, names = charts.style.FULL.body, "通义-max 🦙 нет نموذج \ue000"
     with mpl.rc_context({"svg.fonttype": "none"}):
         # Only the last one is for private use.
-        assert printable(names, style) == names.replace("\ue000", "\ufffd")
+        assert _printable(names, style) == names.replace("\ue000", "\ufffd")
         # A character without a glyph is as wide as high.
         assert text_width("通" * 4, style) >= 4 * style.size
-        assert printable("a\u202eb\x00", style) == "a\ufffdb\ufffd"
+        assert _printable("a\u202eb\x00", style) == "a\ufffdb\ufffd"
 
 
 def test_a_name_that_fits_is_left_as_it_is() -> None:
@@ -208,9 +183,10 @@ def test_labels_beyond_six_series_become_a_legend_with_all_names() -> None:
 
     ax = charts.plot_token_usage(asked)
 
-    texts = label_texts(ax)
-    assert texts.count("■") == 9
-    drawn = [str(name) for name in bars(ax) if name != "not known"]
-    assert [text for text in texts if text != "■"] == drawn
-    squares = [to_hex(t.get_color()) for t in labels(ax) if t.get_text() == "■"]
-    assert squares == [face(ax, name) for name in drawn]
+    legend = ax.get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [str(name) for name in bars(ax) if name != "not known"]
+    assert len(names) == 9
+    squares = [to_hex(patch.get_facecolor()) for patch in legend.get_patches()]
+    assert squares == [face(ax, name) for name in names]

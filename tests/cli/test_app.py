@@ -465,6 +465,7 @@ def test_no_control_character_of_a_log_reaches_the_screen(tmp_path: Path) -> Non
     assert "[bold]" in "".join(run("tokens", path).stdout.split())
 
 
+@pytest.mark.needs("posix")
 def test_a_reader_that_closes_the_pipe_causes_no_message() -> None:
     command = f"{sys.executable} -m toolkit sample --lines 50000 | head -n 1"
 
@@ -476,6 +477,7 @@ def test_a_reader_that_closes_the_pipe_causes_no_message() -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.needs("posix")
 def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
     # The log is a pipe that stays open: the command is still at work when Ctrl-C comes.
     command = [sys.executable, "-m", "toolkit", "export", "-", "--to", tmp_path / "o"]
@@ -571,6 +573,7 @@ def test_the_command_is_started_where_ctrl_c_is_quiet() -> None:
     assert project["project"]["scripts"] == {"toolkit": "toolkit.__main__:main"}
 
 
+@pytest.mark.needs("posix")
 def test_a_command_that_was_started_with_ctrl_c_ignored_ignores_it(log: Path) -> None:
     ignoring = INTERRUPTED.replace(
         "class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass", 1
@@ -618,9 +621,7 @@ def test_last_and_days_back_count_from_now_in_the_zone(tmp_path: Path) -> None:
     assert picture.stat().st_size > 1000
 
 
-NEEDS_FULL = pytest.mark.skipif(
-    not Path("/dev/full").exists(), reason="needs /dev/full of Linux"
-)
+NEEDS_FULL = pytest.mark.needs("/dev/full")
 
 
 def into_full(log: Path, command: str, stderr: Any = None) -> tuple[int, bytes | None]:

@@ -21,7 +21,8 @@ from toolkit.report.model import TILES as SECTIONS
 from toolkit.testing import make_response
 
 FULL = """
-sources = ["logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-"]
+sources = ["logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
+  "file:///srv/a%20b"]
 response_path = "response.body"
 created_unit = "ms"
 created_path = "metadata.sent"
@@ -154,6 +155,7 @@ def test_every_setting_can_be_set_and_paths_are_those_of_the_file(
     assert found.values.keys() == Settings.model_fields.keys()
     assert found.values["sources"] == [
         "../logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
+        "/srv/a b",
     ]  # fmt: skip
     assert found.values["prices"] == "../prices.toml"
     assert found.values["export"]["to"] == "../parquet"
@@ -258,6 +260,7 @@ def test_a_file_that_is_named_must_be_there(
         read_configuration()
 
 
+@pytest.mark.needs("symlinks")
 def test_a_file_that_the_system_refuses_to_read_is_a_failure_and_no_wrong_usage(
     tmp_path: Path,
 ) -> None:
@@ -404,6 +407,45 @@ def test_a_range_on_the_command_line_replaces_the_last_period_of_the_file(
 
     assert done.returncode == 0
     assert "Since 2 Nov 2026" in done.stdout
+
+
+def test_a_file_above_this_directory_is_named_if_it_is_used(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, below = house / "toolkit.toml", house / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+
+    def messages(*command: object, **variables: str) -> list[str]:
+        done = run(*command, **variables)
+        assert done.returncode == 0, done
+        return [line for line in done.stderr.splitlines() if line.startswith("sett")]
+
+    # The log is the one that the settings name.
+    named = f"settings of {path}: by, sources, tags, tz"
+    assert messages("tokens") == [named]
+    assert messages("tokens", "--csv", "--by", "model", "--tz", "UTC") == [
+        f"settings of {path}: sources, tags"
+    ]
+    assert messages("report", "--quiet", "--to", "report.json") == [named]
+    # An export keeps its own tags.
+    assert messages("export", house / "log.jsonl", "--to", "out", "--quiet") == [
+        f"settings of {path}: tags"
+    ]
+    assert messages("cost", "out") == [f"settings of {path}: by, tz"]
+    # A range on the command line takes the place of `last`.
+    write(house, 'report = { last = "week" }')
+    options = ("--since", "2026-11-22", "--until", "2026-11-24")
+    now = ("--now", "2026-11-29")
+    assert messages("report", "out", *options) == []
+    assert messages("report", "out", *now) == [f"settings of {path}: last"]
+    # Nothing is unexpected about these: a file that is named or here, or not used.
+    assert messages("report", "out", *now, TOOLKIT_CONFIG=str(path)) == []
+    assert messages("report", "out", *now, "--config", path) == []
+    monkeypatch.chdir(house)
+    assert messages("report", "below/out", *now) == []
+    monkeypatch.chdir(below)
+    assert messages("tokens", "out") == []
 
 
 def test_the_file_is_not_named_for_what_it_does_not_set(tmp_path: Path) -> None:

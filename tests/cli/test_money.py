@@ -9,6 +9,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.support.command import run
@@ -47,6 +48,55 @@ def invoice(tmp_path: Path) -> Path:
 
 
 COLUMNS = ("--column", "responses=calls", "--column", "cost=amount")
+
+
+def test_focus_writes_the_costs_of_a_month(log: Path, tmp_path: Path) -> None:
+    rows = {}
+    for name in ("focus.csv", "focus.parquet"):
+        to = tmp_path / name
+        done = run("focus", log, "--month", "2026-11", "--to", to, "--account", "acme")
+
+        assert done.returncode == 0
+        assert done.stderr == (
+            f"{to} written, 5 rows, without the unknown cost of 1 response\n"
+        )
+        kinds = {".csv": pl.read_csv, ".parquet": pl.read_parquet}
+        rows[name] = kinds[to.suffix](to)
+
+    # Two days of gpt-4o: 1,000 tokens cost 0.0025, 100 cost 0.001.
+    assert [float(cost or 0) for cost in rows["focus.parquet"]["BilledCost"]] == [
+        0.001, 0.0025, 0, 0.001, 0.0025,
+    ]  # fmt: skip
+    text = (tmp_path / "focus.csv").read_text("utf-8")
+    assert text.startswith("BilledCost,BillingAccountId,")  # no byte-order mark
+    assert "0.002500000000,acme," in text
+    assert ",2026-12-01T00:00:00Z,2026-11-01T00:00:00Z,Usage,," in text
+    assert rows["focus.csv"].columns == rows["focus.parquet"].columns
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--month", "2026-11", "--to", "a.xls"),
+         "--to: expected a .parquet or .csv file, got 'a.xls'"),
+        (("--month", "2026-11", "--to", "no/a.csv"),
+         "no/a.csv: cannot write: the directory no does not exist"),
+        (("--month", "11", "--to", "a.csv"),
+         "--month: expected a month such as 2026-11, before 9999-12, got '11'"),
+        (("--month", "2026-11", "--to", "a.csv", "--tz", "Europe/Berlin"),
+         "no option '--tz' (did you mean '--to'?)"),
+    ],
+)  # fmt: skip
+def test_focus_refuses_what_it_cannot_write(
+    options: tuple[str, ...], message: str, log: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    done = run("focus", log, *options)
+
+    assert done.returncode in (1, 2)
+    assert done.stderr == f"toolkit: {message}\n"
+    assert sorted(tmp_path.iterdir()) == [log]
 
 
 def test_reconcile_prints_a_row_for_each_day_and_model(

@@ -69,6 +69,7 @@ def test_a_misspelt_command_gets_a_suggestion() -> None:
     assert done.stderr.endswith("got 'tokns' (did you mean 'tokens'?)\n")
 
 
+@pytest.mark.needs("posix")
 @pytest.mark.parametrize("command", ["schema", "sample --lines 2", "tokens - --csv"])
 def test_closed_stdout_is_one_sentence(command: str) -> None:
     # Closed descriptors need a process of its own.
@@ -86,6 +87,7 @@ def test_closed_stdout_is_one_sentence(command: str) -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.needs("posix")
 def test_closed_stderr_drops_messages_and_keeps_the_exit_code() -> None:
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -m toolkit tokens none 2>&-', sys.executable],

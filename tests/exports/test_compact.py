@@ -19,10 +19,10 @@ import pytest
 from typer.testing import CliRunner
 
 import toolkit
+from toolkit import system
 from toolkit.cli.app import _app
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
 from toolkit.exports import compact
-from toolkit.reading import manifest
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
 
@@ -150,6 +150,7 @@ def test_a_local_copy_of_an_export_in_a_store_loses_nothing(out: Path) -> None:
     assert toolkit.verify(out).faults == []
 
 
+@pytest.mark.needs("os.geteuid")
 def test_nobody_else_may_read_merged_rejects(out: Path) -> None:
     toolkit.compact(out, today=TODAY)
 
@@ -170,11 +171,11 @@ def test_a_damaged_part_raises_and_everything_is_left_unchanged(out: Path) -> No
     assert toolkit.verify(out).faults == []
 
 
-@pytest.mark.parametrize("call", ["exchange", "manifest.sync_directory"])
+@pytest.mark.parametrize("call", ["exchange", "sync_directory"])
 def test_a_compaction_that_fails_leaves_every_row_once(
     out: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    sync = manifest.sync_directory
+    sync = system.sync_directory
 
     def refuse(path: Path, *_arguments: Any) -> None:
         if ".staging" in path.parts:
@@ -183,7 +184,7 @@ def test_a_compaction_that_fails_leaves_every_row_once(
 
     before = rows(out)
     with monkeypatch.context() as patch:
-        patch.setattr(f"toolkit.exports.compact.{call}", refuse)
+        patch.setattr(f"toolkit.system.{call}", refuse)
         with pytest.raises(WriteError, match="Input/output error"):
             toolkit.compact(out, today=TODAY)
 

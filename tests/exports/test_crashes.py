@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import toolkit
+from toolkit import system
 from toolkit.errors import BusyError, WriteError
-from toolkit.exports import directory as target
 from toolkit.testing import make_response
 
 ROOT = Path(__file__).parents[2]
@@ -94,11 +94,11 @@ def test_a_run_that_waits_too_long_raises_with_the_process_that_has_the_lock(
     out = tmp_path / "out"
     toolkit.export(log, to=out)
     code = (
-        "import fcntl, os, sys\n"
-        f"lock = open({str(out / '.lock')!r}, 'w')\n"
-        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
-        "lock.write(str(os.getpid())); lock.flush()\n"
-        "print('held', flush=True); sys.stdin.read()"
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from toolkit import system\n"
+        f"with system.lock(Path({str(out / '.lock')!r}), 'here', 0):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -113,6 +113,7 @@ def test_a_run_that_waits_too_long_raises_with_the_process_that_has_the_lock(
         assert len(toolkit.export(log, to=out).added) == 0
 
 
+@pytest.mark.needs("fcntl")
 def test_an_error_of_locking_is_not_reported_as_another_run(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,17 +177,24 @@ def test_a_rewrite_that_fails_leaves_the_old_export_readable(
         if left[0] < 0:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    real = target.exchange
+    real = system.exchange
 
     def cut_off(staged: Path, placed: Path) -> None:
         refuse()
         real(staged, placed)
 
+    real_replace = Path.replace
+
+    def replace_all_but_state(path: Path, to: Path) -> None:
+        if to == out / "state.json":
+            refuse()
+        real_replace(path, to)
+
     if not at_once:
-        monkeypatch.setattr(target, "_call_renameat2", not_offered)
+        monkeypatch.setattr(system, "_swap", not_offered)
     with monkeypatch.context() as patch:
-        patch.setattr("toolkit.exports.directory.exchange", cut_off)
-        patch.setattr(Path, "replace", refuse)  # of state.json
+        patch.setattr("toolkit.system.exchange", cut_off)
+        patch.setattr(Path, "replace", replace_all_but_state)
         # What the run itself would mend is left for the next one.
         patch.setattr(
             "toolkit.exports.directory.DirectoryTarget.restore", refuse_to_restore(out)
@@ -206,7 +214,7 @@ def test_an_export_is_rewritten_where_directories_cannot_be_swapped_atomically(
     def not_offered(*_paths: Path) -> int:
         return errno.ENOSYS
 
-    monkeypatch.setattr(target, "_call_renameat2", not_offered)
+    monkeypatch.setattr(system, "_swap", not_offered)
     out = tmp_path / "out"
     toolkit.export(log, to=out)
 
@@ -233,41 +241,38 @@ def test_an_interrupted_swap_is_undone_or_completed(tmp_path: Path, step: int) -
     for path, name in ((staging / "choices", "new"), (directory / "choices", "old")):
         path.mkdir(parents=True)
         (path / name).touch()
-    aside = staging / f"choices{target._ASIDE}"
+    aside = staging / f"choices{system._ASIDE}"
     (directory / "choices").rename(aside)
     if step == 2:
         (staging / "choices").rename(directory / "choices")
 
-    target._finish_exchanges(staging, directory)
+    system.finish_exchanges(staging, directory)
 
     placed = [path.name for path in (directory / "choices").iterdir()]
     staged = [path.name for path in (staging / "choices").iterdir()]
     assert (placed, staged) == ((["old"], ["new"]) if step == 1 else (["new"], ["old"]))
 
 
+@pytest.mark.needs("/proc/self/fd")
 def test_files_are_synced_before_they_are_renamed_and_directories_before_the_commit(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     done: list[tuple[str, str]] = []
-    real = {"fsync": os.fsync, "rename": Path.rename, "replace": Path.replace}
+    fsync_real, replace_real = os.fsync, Path.replace
 
     def fsync(handle: int) -> None:
         done.append(("sync", str(Path(f"/proc/self/fd/{handle}").readlink())))
-        real["fsync"](handle)
+        fsync_real(handle)
 
-    def moving(name: str) -> object:
-        def move(path: Path, to: Path) -> Path:
-            done.append(("move", str(path)))
-            done.append(("to", str(to)))
-            return real[name](path, to)
-
-        return move
+    def move(path: Path, to: Path) -> Path:
+        done.append(("move", str(path)))
+        done.append(("to", str(to)))
+        return replace_real(path, to)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
-        patch.setattr(Path, "rename", moving("rename"))
-        patch.setattr(Path, "replace", moving("replace"))
+        patch.setattr(Path, "replace", move)
         toolkit.export(log, to=out)
 
     moved = [path for what, path in done if what == "move"]

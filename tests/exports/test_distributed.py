@@ -18,10 +18,13 @@ from typing import Any
 import distributed
 import polars as pl
 import pytest
-import zstandard
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 import toolkit
+from tests.conftest import skip_without
+from tests.support.zstd_frames import zstd_frame
 from toolkit import errors
 from toolkit.errors import DamagedLogError, LogChangedError, OptionError
 from toolkit.exports import distributed as sharing
@@ -83,7 +86,7 @@ def write_logs(folder: Path, sample: Lines = sample) -> Path:
     (logs / "b-copy.jsonl").write_bytes(middle * 2 + b'{"no": 1}\r\n\n')
     packed = sample(folder, 300, 2)
     (logs / "c.jsonl.gz").write_bytes(gzip.compress(packed) + gzip.compress(middle))
-    (logs / "d.jsonl.zst").write_bytes(zstandard.compress(packed + b'{"id": "torn'))
+    (logs / "d.jsonl.zst").write_bytes(zstd_frame(packed + b'{"id": "torn'))
     for number in range(20):
         (logs / f"e{number:02}.jsonl").write_bytes(
             line(f"small {number}", number // 5 + 1)
@@ -244,6 +247,7 @@ def test_workers_rewrite_an_export(logs: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.needs("os.mkfifo")
 def test_a_pipe_is_read_by_the_run_itself(logs: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.jsonl"
     os.mkfifo(pipe)
@@ -443,13 +447,10 @@ def server() -> Iterator[ThreadedMotoServer]:
         patch.setenv("AWS_ACCESS_KEY_ID", "tester")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        object_store._client.cache_clear()
-        object_store._client().create_bucket(Bucket="logs")
+        object_store._store.cache_clear()
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket("logs", "us-east-1")
         yield server
-        object_store._client().close()
-        object_store._client.cache_clear()
+        object_store._store.cache_clear()
     server.stop()
     server._server.server_close()  # type: ignore[union-attr]
 
@@ -490,6 +491,7 @@ class Killing(Executor):
     """Has the worker die that is first to do a certain deed."""
 
     def __init__(self, client: distributed.Client, deed: Any, flag: Path) -> None:
+        skip_without("signal.SIGKILL")
         self.executor = client.get_executor()
         self.deed, self.flag = deed, flag
 

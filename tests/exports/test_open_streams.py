@@ -341,6 +341,7 @@ def test_standard_input_leaves_nothing_open(
     assert len(logs.rows()) == 1
 
 
+@pytest.mark.needs("/dev/fd")
 def test_a_pipe_leaves_nothing_open(logs: Logs) -> None:
     reading, writing = os.pipe()
     os.write(writing, BEGIN)
@@ -435,6 +436,7 @@ def test_tags_of_the_first_lines_are_kept(logs: Logs) -> None:
 # The file of open streams.
 
 
+@pytest.mark.needs("os.geteuid")
 def test_only_the_owner_can_read_the_file(logs: Logs) -> None:
     logs.append(BEGIN)
     logs.export()

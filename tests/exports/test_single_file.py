@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typer.testing import CliRunner
 
 import toolkit
 from tests.support.command import run
+from toolkit import system
 from toolkit.cli.app import _app
 from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
@@ -117,10 +117,17 @@ def test_the_file_of_a_killed_run_is_overwritten(log: Path, tmp_path: Path) -> N
 
 
 def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:
-    with (tmp_path / ".one.parquet.staging").open("w") as staged:
-        fcntl.flock(staged, fcntl.LOCK_EX)
-        with pytest.raises(BusyError):
-            toolkit.export(log, to=tmp_path / "one.parquet")
+    with (
+        system.lock(tmp_path / ".one.parquet.lock", "one", 0, remove=True),
+        pytest.raises(BusyError, match=f"process {os.getpid()}"),
+    ):
+        toolkit.export(log, to=tmp_path / "one.parquet")
+    toolkit.export(log, to=tmp_path / "one.parquet")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "log.jsonl",
+        "one.parquet",
+    ]
 
 
 # A range of time.

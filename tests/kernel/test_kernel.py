@@ -1108,15 +1108,6 @@ def test_mutated_lines_are_the_same(plan: Plan) -> None:
     agreed_lines(mutated_lines(SEED, 700), plan)
 
 
-def test_where_a_system_does_not_say_which_cores_it_gives_all_are_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delattr("os.sched_getaffinity")
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
-
-    assert decoding._available_cores() == 3
-
-
 def test_threads_may_share_a_kernel() -> None:
     kernel = _Kernel(PLANS["tags"])
     blocks = [block_of(joined(attacked_lines(seed, 50))) for seed in range(40)]

@@ -39,9 +39,8 @@ ENTRANCES = {
     "msgspec": {"reading.json_values"},
     "genai_prices": {"pricing.catalogue"},
     "isal": {"reading.decompression"},
-    "zstandard": {"reading.decompression", "testing.sample_logs"},
-    "boto3": {"reading.object_store"},
-    "botocore": {"reading.object_store"},
+    "backports": {"reading.decompression", "testing.sample_logs"},
+    "obstore": {"reading.object_store"},
     "pydantic": {"cli.settings"},
     "typer": {"cli"},
     "rich": {"cli.output", "cli.screen"},
@@ -98,7 +97,7 @@ def test_there_are_few_entries_at_the_top() -> None:
     entries = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 
     files = {path.stem for path in PACKAGE.glob("*.py")}
-    assert files == {"__init__", "__main__", "errors"}
+    assert files == {"__init__", "__main__", "errors", "system"}
     assert len(entries - {"__pycache__"}) <= 13
 
 

@@ -54,7 +54,7 @@ def test_the_tree_shows_each_class_below_its_base() -> None:
         errors.RejectedLineError(
             source="a", line=1, code="c", reason="r", json_path=None
         ),
-        errors.MissingPackageError("boto3", extra="s3"),
+        errors.MissingPackageError("obstore", extra="cloud"),
         errors.OptionError("every", "x", expected="y"),
         errors.UnknownOptionError("evry", owner="cost", known=["every"]),
         errors.NotEmptyError("out"),

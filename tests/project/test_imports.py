@@ -30,7 +30,7 @@ MONEY = {"genai_prices", "toolkit.pricing"}
 CHARTS = {"matplotlib", "toolkit.charts"}
 # For some results only, or not on a path that every command takes.
 ELSEWHERE = {
-    *("pandera", "pandas", "hypothesis", "jinja2", "boto3", "rich.progress"),
+    *("pandera", "pandas", "hypothesis", "jinja2", "obstore", "rich.progress"),
     *("pyarrow.compute", "pyarrow.dataset"),
 }
 SLOW = {"pydantic", "ssl", "http.client"}  # what genai-prices imports too
@@ -44,11 +44,12 @@ COMMANDS = {
     "tokens EXPORT": {*MONEY, *CHARTS, *ELSEWHERE, *SLOW},
     "tokens EXPORT --csv": {*MONEY, *CHARTS, *ELSEWHERE, *SLOW, "rich"},
     "cost EXPORT": {*CHARTS, *ELSEWHERE},
+    "focus EXPORT --month 2026-10 --to OUT.csv": {*CHARTS, *ELSEWHERE, "rich"},
     "plot token_usage EXPORT --to OUT.png": {*MONEY, *ELSEWHERE, *SLOW, "rich"},
     "plot cost EXPORT --to OUT.png": {*ELSEWHERE, "rich"},
     "export LOG --to OUT": {*MONEY, *CHARTS, "pandera", "pandas", "pydantic", "rich"},
-    "check LOG": {*CHARTS, "pandera", "pandas", "jinja2", "boto3", "rich.progress"},
-    "report EXPORT --to OUT.json": {"pandera", "pandas", "boto3", "rich"},
+    "check LOG": {*CHARTS, "pandera", "pandas", "jinja2", "obstore", "rich.progress"},
+    "report EXPORT --to OUT.json": {"pandera", "pandas", "obstore", "rich"},
 }
 SETTINGS = """
 from toolkit.cli.config import read_configuration

@@ -16,16 +16,17 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import zstandard
 from matplotlib.text import Text
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.cli.app import main
 from toolkit.errors import (
     DamagedLogError,
@@ -304,7 +305,7 @@ def test_the_hint_for_a_file_that_is_not_a_log_holds_nothing_of_it(
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 0),  # stored: the word stands in clear
     "gzip packed": gzip.compress,
-    "zstd": zstandard.ZstdCompressor(level=-100, write_checksum=True).compress,
+    "zstd": partial(zstd_frame, checksum=True, compression_level=-100),
 }
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut": lambda data: data[:-9],
@@ -470,6 +471,7 @@ def _no_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.needs("os.geteuid")
 @pytest.mark.usefixtures("_no_umask")
 @pytest.mark.parametrize("content", ["keep", "drop"])
 def test_only_the_owner_may_read_rejects_at_any_time(

@@ -11,11 +11,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.errors import DamagedLogError
 from toolkit.schema import CHOICES, REJECTS
 from toolkit.testing import make_response
@@ -117,7 +117,7 @@ def test_any_bytes_give_rows_or_rejects_and_never_another_exception(
     packed = {
         "plain": raw,
         "gzip": gzip.compress(raw, mtime=0),
-        "zstd": zstandard.ZstdCompressor().compress(raw),
+        "zstd": zstd_frame(raw),
     }[packing]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.jsonl"

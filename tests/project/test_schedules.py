@@ -56,6 +56,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.needs("symlinks")
 @pytest.mark.parametrize("name", ["cron", "systemd", "github"])
 def test_the_command_of_a_recipe_runs_in_a_bare_environment(
     name: str, export: Path, tmp_path: Path

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 # Skipped: nothing of them matters here, and they take long.
 SKIPPED = (
     *("pyarrow", "matplotlib", "numpy", "pandas", "typer", "rich", "genai_prices"),
-    *("boto3", "botocore", "msgspec"),
+    *("obstore", "msgspec"),
 )
 SUBCLASS = """
 from __future__ import annotations

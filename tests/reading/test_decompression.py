@@ -17,15 +17,16 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pytest
-import zstandard
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import toolkit
+from tests.support.zstd_frames import zstd, zstd_frame
 from toolkit import errors
 from toolkit.errors import DamagedLogError, OptionError, UnreadableSourceError
 from toolkit.schema import CHOICES
@@ -52,13 +53,6 @@ def good(number: int) -> bytes:
 Packer = Callable[[bytes], bytes]
 
 
-def zstd(*, checksum: bool, size: bool) -> Packer:
-    """Return what makes one zstd frame."""
-    return zstandard.ZstdCompressor(
-        write_checksum=checksum, write_content_size=size
-    ).compress
-
-
 def gzip_member(data: bytes) -> bytes:
     """Make one gzip member."""
     return gzip.compress(data, mtime=0)
@@ -66,10 +60,10 @@ def gzip_member(data: bytes) -> bytes:
 
 PACKERS: dict[str, Packer] = {
     "gzip": gzip_member,
-    "zstd": zstd(checksum=True, size=True),
-    "zstd-no-size": zstd(checksum=True, size=False),
-    "zstd-no-checksum": zstd(checksum=False, size=True),
-    "zstd-bare": zstd(checksum=False, size=False),
+    "zstd": partial(zstd_frame, checksum=True),
+    "zstd-no-size": partial(zstd_frame, checksum=True, size=False),
+    "zstd-no-checksum": zstd_frame,
+    "zstd-bare": partial(zstd_frame, size=False),
 }
 CHECKED = ["gzip", "zstd", "zstd-no-size"]  # a flipped bit cannot pass
 UNCHECKED = ["zstd-no-checksum", "zstd-bare"]
@@ -405,8 +399,7 @@ def test_a_log_gives_the_same_whatever_is_read_at_once(
 ) -> None:
     packed = pack(kind, THREE)
     monkeypatch.setattr("toolkit.reading.decompression.READ_BYTES", step)
-    monkeypatch.setattr("toolkit.reading.decompression._GZIP_READ_BYTES", step)
-    monkeypatch.setattr("toolkit.reading.decompression._ZSTD_READ_BYTES", step)
+    monkeypatch.setattr("toolkit.reading.decompression._STEP_BYTES", step)
 
     path.write_bytes(packed.data + bytes(9))
     assert load(path).lines() == KEPT_LINES[3]
@@ -501,10 +494,9 @@ def test_the_error_says_how_many_lines_the_damaged_member_held(
 
 
 def test_a_frame_that_needs_a_dictionary_is_damage(path: Path) -> None:
-    words = zstandard.train_dictionary(1024, [good(n) for n in range(500)])
-    needy = zstandard.ZstdCompressor(dict_data=words)
+    words = zstd.train_dict([good(n) for n in range(500)], 1024)
     packed = pack("zstd", THREE)
-    path.write_bytes(packed.data + needy.compress(good(9) + b"\n"))
+    path.write_bytes(packed.data + zstd.compress(good(9) + b"\n", zstd_dict=words))
 
     hold_damage(path, packed, 3, start=len(packed.data))
 
@@ -833,7 +825,7 @@ def test_what_an_export_of_damaged_logs_holds_passes_its_check(tmp_path: Path) -
 MEMORY = Path("/proc/self/mem")
 
 
-@pytest.mark.skipif(not MEMORY.exists(), reason="needs a file that refuses to be read")
+@pytest.mark.needs("/proc/self/mem")
 def test_a_log_that_refuses_to_be_read_stops_no_other(
     tmp_path: Path, read_logs: ReadLogs
 ) -> None:
@@ -874,6 +866,7 @@ def test_a_log_that_is_gone_when_its_turn_comes_stops_no_other(
     assert result.ledger[1]["error"].startswith(f"{second}: No such file")
 
 
+@pytest.mark.needs("os.mkfifo")
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
 def test_a_named_pipe_is_read_once_and_kept_up_to_the_damage(

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-import zstandard
 
 import toolkit
+from tests.support.zstd_frames import zstd, zstd_frame
 from toolkit.errors import (
     DamagedLogError,
     ExportGivenError,
@@ -61,6 +61,7 @@ def test_a_file_that_is_named_is_read_whatever_its_name(tmp_path: Path) -> None:
     assert found(str(tmp_path / "*.txt")) == ["log.txt"]
 
 
+@pytest.mark.needs("symlinks")
 def test_the_same_file_named_twice_is_read_once(tmp_path: Path) -> None:
     names(tmp_path, "a.jsonl")
     (tmp_path / "b.jsonl").symlink_to(tmp_path / "a.jsonl")
@@ -68,6 +69,7 @@ def test_the_same_file_named_twice_is_read_once(tmp_path: Path) -> None:
     assert found([tmp_path, tmp_path / "a.jsonl", tmp_path / "b.jsonl"]) == ["a.jsonl"]
 
 
+@pytest.mark.needs("symlinks")
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     names(tmp_path, "sub/a.jsonl")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
@@ -75,6 +77,7 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert found(tmp_path) == ["a.jsonl"]
 
 
+@pytest.mark.needs("symlinks")
 def test_directories_that_are_linked_again_and_again_are_walked_once(
     tmp_path: Path,
 ) -> None:
@@ -118,8 +121,8 @@ def test_a_glob_that_leads_to_no_log_says_what_is_there(tmp_path: Path) -> None:
 
 def test_a_frame_with_a_window_too_large_is_not_called_corrupt(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.zst"
-    wide = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
-    packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    wide = {zstd.CompressionParameter.window_log: 28}
+    packer = zstd.ZstdCompressor(options=wide)  # does not know the size at its start
     path.write_bytes(packer.compress(LINE) + packer.flush())
 
     with pytest.raises(DamagedLogError, match="window over 128 MiB"):
@@ -158,7 +161,7 @@ def test_what_is_no_log_is_refused_by_its_kind(tmp_path: Path) -> None:
 
     with pytest.raises(ExportGivenError, match=r"toolkit\.scan"):
         toolkit.load(tmp_path / "out")
-    with pytest.raises(UnsupportedSourceError, match="expected a local path or s3"):
+    with pytest.raises(UnsupportedSourceError, match="expected a local path, s3"):
         toolkit.load("https://host/log.jsonl")
     with pytest.raises(OptionError, match="at least one log"):
         toolkit.load([])
@@ -182,10 +185,7 @@ def packed(kind: str, raw: bytes) -> bytes:
     if kind == "gzip":
         return b"".join(gzip.compress(piece, mtime=0) for piece in pieces)
     if kind == "zstd":
-        return b"".join(
-            zstandard.ZstdCompressor(write_checksum=True).compress(piece)
-            for piece in pieces
-        )
+        return b"".join(zstd_frame(piece, checksum=True) for piece in pieces)
     return raw
 
 
@@ -229,7 +229,7 @@ def test_a_flipped_bit_that_still_inflates_is_noticed(
     whole[-1 if kind == "zstd" else -8] ^= 1
     path.write_bytes(whole)
 
-    with pytest.raises(DamagedLogError, match="corrupt"):
+    with pytest.raises(DamagedLogError, match=r"corrupt \(.*(checksum|CRC)"):
         toolkit.load(path)
 
 

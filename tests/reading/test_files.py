@@ -23,9 +23,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import polars as pl
 import pytest
-import zstandard
 
 import toolkit
+from tests.conftest import skip_without
+from tests.support.zstd_frames import zstd_frame
 from toolkit.cli.app import main
 from toolkit.errors import (
     DamagedLogError,
@@ -178,6 +179,7 @@ def shell(
     program: Sequence[str] = ("-m", "toolkit"),
 ) -> Done:
     """Run a line of bash, in which "$@" is the command with its arguments."""
+    skip_without("posix")
     command = [sys.executable, *program, *map(str, arguments)]
     done = subprocess.run(
         ["bash", "-c", script, "bash", *command],
@@ -212,6 +214,7 @@ def test_an_empty_directory_named_like_a_log_is_no_log(
     assert log.passed_over == {}
 
 
+@pytest.mark.needs("symlinks")
 @pytest.mark.parametrize("on_damage", ["raise", "collect"])
 def test_a_broken_link_that_is_named_is_missing(
     tmp_path: Path, command: Command, on_damage: str
@@ -227,6 +230,7 @@ def test_a_broken_link_that_is_named_is_missing(
     assert "a broken link" in done.err
 
 
+@pytest.mark.needs("symlinks")
 def test_a_broken_link_in_a_walk_is_passed_over_and_reported(
     tmp_path: Path, command: Command
 ) -> None:
@@ -243,6 +247,7 @@ def test_a_broken_link_in_a_walk_is_passed_over_and_reported(
     assert done.code == 0
 
 
+@pytest.mark.needs("symlinks")
 def test_broken_links_in_a_walk_are_counted_and_not_listed(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", 1)
     for number in range(300):
@@ -251,6 +256,7 @@ def test_broken_links_in_a_walk_are_counted_and_not_listed(tmp_path: Path) -> No
     assert list(toolkit.load(tmp_path).passed_over.values()) == [300]
 
 
+@pytest.mark.needs("symlinks")
 def test_links_to_each_other_are_unreadable_where_they_are_named(
     tmp_path: Path, command: Command
 ) -> None:
@@ -264,6 +270,7 @@ def test_links_to_each_other_are_unreadable_where_they_are_named(
     assert command("tokens", a).one_line() == f"{a}: {os.strerror(errno.ELOOP)}"
 
 
+@pytest.mark.needs("symlinks")
 def test_links_to_each_other_in_a_walk_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "c.jsonl", 1)
     (tmp_path / "a.jsonl").symlink_to(tmp_path / "b.jsonl")
@@ -275,6 +282,7 @@ def test_links_to_each_other_in_a_walk_are_passed_over(tmp_path: Path) -> None:
     assert sum(log.passed_over.values()) == 2
 
 
+@pytest.mark.needs("symlinks")
 def test_directories_that_hold_each_other_are_walked_once(tmp_path: Path) -> None:
     write(tmp_path / "one" / "a.jsonl", 1)
     write(tmp_path / "two" / "b.jsonl", 2)
@@ -286,6 +294,7 @@ def test_directories_that_hold_each_other_are_walked_once(tmp_path: Path) -> Non
         assert sorted(ids(toolkit.load(source).choices)) == ["id-1", "id-2"]
 
 
+@pytest.mark.needs("symlinks")
 def test_a_link_that_leads_out_of_a_walk_is_followed_under_its_own_name(
     tmp_path: Path,
 ) -> None:
@@ -304,6 +313,7 @@ def test_a_link_that_leads_out_of_a_walk_is_followed_under_its_own_name(
     ]
 
 
+@pytest.mark.needs("symlinks")
 def test_one_file_under_many_names_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +357,7 @@ def open_path(command: Command) -> Iterator[Path]:
 
     What is imported late was imported before: nobody may not read the interpreter.
     """
+    skip_without("os.geteuid")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "logs"
         folder.mkdir()
@@ -363,6 +374,7 @@ def open_path(command: Command) -> Iterator[Path]:
                 path.chmod(0o700)
 
 
+@pytest.mark.needs("os.geteuid")
 def test_an_unreadable_file_is_one_line_with_path_and_reason(
     open_path: Path, command: Command
 ) -> None:
@@ -381,6 +393,7 @@ def test_an_unreadable_file_is_one_line_with_path_and_reason(
     assert tokens.one_line() == exported.one_line() == sentence
 
 
+@pytest.mark.needs("os.geteuid")
 def test_an_unreadable_file_stops_no_other_if_damage_is_collected(
     open_path: Path, command: Command
 ) -> None:
@@ -411,6 +424,7 @@ def test_an_unreadable_file_stops_no_other_if_damage_is_collected(
     ]
 
 
+@pytest.mark.needs("os.geteuid")
 def test_an_unreadable_directory_is_one_line_with_path_and_reason(
     open_path: Path, command: Command
 ) -> None:
@@ -428,6 +442,7 @@ def test_an_unreadable_directory_is_one_line_with_path_and_reason(
     assert done.one_line() == sentence
 
 
+@pytest.mark.needs("os.geteuid")
 def test_an_unreadable_directory_stops_no_log_if_damage_is_collected(
     open_path: Path,
 ) -> None:
@@ -443,6 +458,7 @@ def test_an_unreadable_directory_stops_no_log_if_damage_is_collected(
     assert os.strerror(errno.EACCES) in repr(log)
 
 
+@pytest.mark.needs("os.geteuid")
 @pytest.mark.parametrize("way", ["load", "scan", "check", "export", "rejects"])
 def test_an_unreadable_directory_that_is_named_is_an_error_of_this_package(
     open_path: Path, way: str
@@ -457,6 +473,7 @@ def test_an_unreadable_directory_that_is_named_is_an_error_of_this_package(
     assert str(error.value) == f"{locked}: {os.strerror(errno.EACCES)}"
 
 
+@pytest.mark.needs("os.geteuid")
 @pytest.mark.parametrize("way", ["load", "scan", "check", "export", "rejects"])
 def test_a_log_behind_a_locked_directory_is_forbidden_and_not_missing(
     open_path: Path, way: str
@@ -471,6 +488,7 @@ def test_a_log_behind_a_locked_directory_is_forbidden_and_not_missing(
     assert str(error.value).startswith(f"{path}: {os.strerror(errno.EACCES)}")
 
 
+@pytest.mark.needs("os.geteuid")
 def test_what_a_walk_may_not_look_at_is_not_called_a_broken_link(
     open_path: Path,
 ) -> None:
@@ -622,6 +640,7 @@ def test_batches_give_what_was_read_before_a_failing_disk_and_then_its_error(
 # --- Pipes and devices ---------------------------------------------------------------
 
 
+@pytest.mark.needs("os.mkfifo")
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_named_pipe_is_read_by_the_command(tmp_path: Path, packed: bool) -> None:
     pipe = tmp_path / "pipe"
@@ -640,6 +659,7 @@ def test_a_named_pipe_is_read_by_the_command(tmp_path: Path, packed: bool) -> No
     assert log["source"] == str(pipe)
 
 
+@pytest.mark.needs("os.mkfifo", "symlinks", "/dev/full")
 def test_a_walk_never_opens_what_is_no_file(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", 1)
     os.mkfifo(tmp_path / "b.jsonl")
@@ -657,6 +677,7 @@ def test_a_walk_never_opens_what_is_no_file(tmp_path: Path) -> None:
     assert sentence.startswith("not read: ")
 
 
+@pytest.mark.needs("os.mkfifo")
 def test_a_walk_that_passes_over_a_pipe_called_like_a_log_says_why(
     tmp_path: Path,
 ) -> None:
@@ -669,6 +690,7 @@ def test_a_walk_that_passes_over_a_pipe_called_like_a_log_says_why(
     assert kind not in ("*.jsonl", "b.jsonl")
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_socket_in_a_walk_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -683,6 +705,7 @@ def test_a_socket_in_a_walk_is_passed_over(
     assert sum(log.passed_over.values()) == 1
 
 
+@pytest.mark.needs("/dev/null")
 def test_the_null_device_is_a_log_without_lines(read_logs: ReadLogs) -> None:
     result = read_logs("/dev/null")
 
@@ -694,7 +717,7 @@ def test_the_null_device_is_a_log_without_lines(read_logs: ReadLogs) -> None:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
-    "zstd": zstandard.ZstdCompressor().compress,
+    "zstd": zstd_frame,
 }
 # Starts in half the time that the command takes.
 LEDGER = """
@@ -729,6 +752,7 @@ def test_standard_input_is_read_however_it_comes(
     assert done.code == 0
 
 
+@pytest.mark.needs("/dev/stdin")
 def test_the_command_reads_a_compressed_log_that_is_piped() -> None:
     for name in ("-", "/dev/stdin"):
         done = shell('"$@"', "tokens", "--json", name, stdin=gzip.compress(good(1)))
@@ -758,6 +782,7 @@ def test_standard_input_that_is_empty_is_a_log_without_lines() -> None:
     assert done.code == 0
 
 
+@pytest.mark.needs("/dev/stdin")
 def test_standard_input_and_the_file_that_it_comes_from_are_one_log(
     tmp_path: Path,
 ) -> None:
@@ -788,7 +813,8 @@ ODD_NAMES = {
 
 
 def odd(folder: Path, name: bytes, ending: bytes = b"") -> Path:
-    """Return a path with an odd name."""
+    """Return a path with an odd name, which only Linux allows."""
+    skip_without("Linux")
     return folder / os.fsdecode(name + ending)
 
 

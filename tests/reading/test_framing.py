@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import xxhash
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.schema import CHOICES, REJECT_CODES
 from toolkit.testing import make_response
 
@@ -245,7 +245,7 @@ def pack(kind: str, data: bytes) -> bytes:
     if kind == "gzip":
         return b"".join(gzip.compress(piece, mtime=0) for piece in pieces)
     if kind == "zstd":
-        return b"".join(zstandard.ZstdCompressor().compress(piece) for piece in pieces)
+        return b"".join(map(zstd_frame, pieces))
     return data
 
 
@@ -255,8 +255,7 @@ def steps_of(block_bytes: int, read_bytes: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.reading.framing.BLOCK_BYTES", block_bytes)
         patch.setattr("toolkit.reading.decompression.READ_BYTES", read_bytes)
-        patch.setattr("toolkit.reading.decompression._GZIP_READ_BYTES", read_bytes)
-        patch.setattr("toolkit.reading.decompression._ZSTD_READ_BYTES", read_bytes)
+        patch.setattr("toolkit.reading.decompression._STEP_BYTES", read_bytes)
         yield
 
 

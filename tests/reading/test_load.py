@@ -194,7 +194,7 @@ def test_a_log_larger_than_free_memory_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a.jsonl", make_response())
-    monkeypatch.setattr("toolkit.reading.load._free_memory", lambda: 100)
+    monkeypatch.setattr("toolkit.system.free_memory", lambda: 100)
 
     with pytest.raises(NotEnoughMemoryError, match=r"toolkit\.scan"):
         toolkit.load(path)

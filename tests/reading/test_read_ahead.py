@@ -225,6 +225,7 @@ def test_the_command_tokens_reads_a_log_once(
     assert "total" in capsys.readouterr().out
 
 
+@pytest.mark.needs("posix")
 def test_a_process_ends_while_the_thread_waits_for_room(log: Path) -> None:
     code = f"""
 from toolkit.reading import framing, log_reader, read_ahead

@@ -98,6 +98,7 @@ def test_a_line_without_bytes_is_counted(tmp_path: Path) -> None:
     assert written.getvalue() == b"{}\n"
 
 
+@pytest.mark.needs("os.geteuid")
 def test_the_file_is_new_and_for_nobody_else(log: Path, tmp_path: Path) -> None:
     old = os.umask(0)
     try:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.report.made import calls, tables_of
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.metrics.rates import wilson_interval
 from toolkit.pricing.price_file import PriceFile
 from toolkit.report.analysis import TILES, build_analysis
-from toolkit.report.analysis_charts import _wilson
 from toolkit.report.inputs import Plan, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import Bars, Dots, Heat, Timeline
-from toolkit.report.names import short_names
+from toolkit.report.series import Names, short_names
 
 if TYPE_CHECKING:
     from toolkit.report.model import Analysis, Tile
@@ -31,7 +31,8 @@ OWN = {"model": "of-our-own", "provider": None}
 def built(*groups: list[dict[str, Any]], **options: Any) -> Analysis:
     """Build the part of calls; models have the names and slots of their log."""
     colors = {"gpt-4o": "a1", "gpt-4o-mini": "a2"}
-    return build_analysis(tables_of(*groups, **options), {}, colors)
+    tables = tables_of(*groups, **options)
+    return build_analysis(tables, Names(tables.plan.by, {}, colors))
 
 
 def tiles(analysis: Analysis) -> dict[str, Tile]:
@@ -59,8 +60,8 @@ def test_tokens_and_calls_of_each_day() -> None:
     assert list(tokens) == ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     assert tokens["Mon"] == [Figure(13_200), Figure(0)]
     assert tokens["Tue"] == [Figure(11_000), Figure(3300)]
-    # No tokens on the weekend: (0 + 0) / 2 of (13,200 + 14,300 + 0 + 0 + 0) / 5.
-    assert found["token_usage"].title == "A weekend day has 0% of a weekday's tokens"
+    # Of two days there is nothing to compare with the weekend.
+    assert found["token_usage"].title == "Tue is the busiest day: 14,300 tokens"
     assert found["token_usage"].note == "Tokens per day by model; 27,500 in the week"
     assert found["calls"].title == "25 calls, 5 more than the week before"
     assert found["calls"].summary.startswith("Mon: 12; Tue: 13; Wed: 0;")
@@ -75,7 +76,9 @@ def test_a_count_that_lacks_calls_is_a_lower_bound_in_its_column() -> None:
         built(calls("2026-11-16", 20), calls("2026-11-16", 1, **silent), compares=False)
     )
     assert bars(found["token_usage"])["Mon"] == [Figure(22_000, "lower")]
-    assert found["token_usage"].title == ("A weekend day has 0% of a weekday's tokens")
+    assert found["token_usage"].title == (
+        "Mon is the busiest day: at least 22,000 tokens"
+    )
     assert found["calls"].title == "Mon is the busiest day: 21 calls"
     assert found["calls"].note == "Calls per day"
 
@@ -97,7 +100,7 @@ def test_nothing_is_drawn_before_the_first_call_of_the_log() -> None:
     """Without calls before it is unknown whether there was a log."""
     tables = tables_of(calls("2026-11-18", 5), compares=False)
     first = datetime(2026, 11, 18, 12, tzinfo=UTC)
-    found = tiles(build_analysis(tables, {}, {}, first_call=first))
+    found = tiles(build_analysis(tables, Names(tables.plan.by, {}, {}, first)))
     assert list(bars(found["calls"])) == ["Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
@@ -128,7 +131,7 @@ def test_hours_of_the_week() -> None:
     assert len(tile.chart.columns) == 24
     assert (tile.chart.counts[0][12], tile.chart.counts[6][3]) == (20, 5)
     part = tables_of(calls("2026-11-16", 20), since="2026-11-16", until="2026-11-18")
-    chart = tiles(build_analysis(part, {}, {}))["response_volume"].chart
+    chart = tiles(build_analysis(part, Names(part.plan.by)))["response_volume"].chart
     assert isinstance(chart, Heat)
     assert chart.rows == ["Mon", "Tue"]  # no zeros for days that are not in the range
 
@@ -181,9 +184,9 @@ def test_cost_of_1000_calls() -> None:
 
 def test_wilson_interval() -> None:
     """Of 0 of 20 the upper end is z^2 / (20 + z^2) = 3.841459 / 23.841459."""
-    assert _wilson(0, 20) == (0.0, pytest.approx(0.161125, abs=1e-6))
+    assert wilson_interval(0, 20) == (0.0, pytest.approx(0.161125, abs=1e-6))
     # 10 of 20 is symmetric: 0.5 +- z sqrt(0.25 / 20 + z^2 / 1600) / (1 + z^2 / 20).
-    assert _wilson(10, 20) == pytest.approx((0.299298, 0.700702), abs=1e-6)
+    assert wilson_interval(10, 20) == pytest.approx((0.299298, 0.700702), abs=1e-6)
 
 
 def test_answers_cut_off() -> None:
@@ -389,7 +392,7 @@ def test_other_series(by: tuple[str, ...]) -> None:
 
 def test_tiles_are_chosen_and_ordered_by_name() -> None:
     tables = tables_of(calls("2026-11-16", 25))
-    found = build_analysis(tables, {}, {}, ("cost", "calls"))
+    found = build_analysis(tables, Names(tables.plan.by), ("cost", "calls"))
     assert [tile.name for tile in found.tiles] == ["cost", "calls"]
 
 
@@ -442,7 +445,7 @@ def test_a_week_of_the_sample() -> None:
     """The figures were worked out by another, in the mock of the page."""
     tables = sample()
     rows = tables.table("token_usage", every=None, by=("model",))
-    analysis = build_analysis(tables, short_names(rows["model"].to_list()), {})
+    analysis = build_analysis(tables, Names(("model",), short_names(rows["model"])))
     found = tiles(analysis)
     assert analysis.head.title == "The same week in twelve small charts"
     assert "(5 models, 64 calls)" in analysis.head.note

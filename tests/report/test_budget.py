@@ -33,10 +33,16 @@ def daily(first: str, last: str, count: int = 1, **cells: Any) -> list[dict[str,
     return [row for day in each for row in calls(f"{day}", count, **cells)]
 
 
+def budgets_of(tables: MetricTables, *texts: str) -> list[Budget]:
+    """Build budgets; the log begins with its first call."""
+    first = tables.choices.select(pl.col("created").min()).collect().item()
+    return build_budgets(tables, parse_budgets(texts), first)
+
+
 def build(texts: str | list[str], *groups: Any, **options: Any) -> Budget:
     """Build the first of some budgets, of the week of 16 to 22 November."""
-    limits = parse_budgets([texts] if isinstance(texts, str) else texts)
-    return build_budgets(tables_of(*groups, **options), limits)[0]
+    several = [texts] if isinstance(texts, str) else texts
+    return budgets_of(tables_of(*groups, **options), *several)[0]
 
 
 def test_spent_forecast_and_the_month_before() -> None:
@@ -87,7 +93,7 @@ def test_unpriced_calls_make_bounds_and_an_estimate() -> None:
         ),
         (
             "0.1USD",
-            "November is likely to end over its $0.10 limit: at least $0.10 is "
+            "November is likely to end over its $0.10 limit: at least $0.105 is "
             "expected",
         ),
         (
@@ -106,6 +112,27 @@ def test_the_answer_of_an_open_month(budget: str, title: str) -> None:
     rows = daily("2026-10-20", "2026-11-22"), daily("2026-10-20", "2026-11-22", **OWN)
 
     assert build(budget, *rows).head.title == title
+
+
+def test_what_was_spent_before_the_log_began_is_unknown() -> None:
+    """A call a day from 2 November on: 21 until the 22nd, 8 days left."""
+    found = build("1USD", daily("2026-11-02", "2026-11-22"))
+    assert found.spent == Figure(21 * DAILY, "lower")
+    assert found.forecast == Figure(29 * DAILY, "lower")
+    assert found.head.title == (
+        "Since the log began, November stays within its $1.00 limit; what was spent "
+        "before is unknown"
+    )
+    assert exceeds(found)  # or may be
+    assert not exceeds(build("1USD", daily("2026-11-01", "2026-11-22")))
+
+
+def test_an_amount_is_never_written_as_the_limit_that_it_exceeds() -> None:
+    """286 calls of 0.0035 are 1.001, of which 0.001 would be rounded away."""
+    over = build("1USD", calls("2026-10-31", 1), calls("2026-11-17", 286))
+    assert over.head.title == (
+        "November is over its $1.00 limit already: $1.001 is spent"
+    )
 
 
 def test_a_likely_range_over_the_limit() -> None:
@@ -148,10 +175,12 @@ def test_too_early_and_nothing_known() -> None:
     ended = build("1USD", daily("2026-10-01", "2026-10-20"))
 
     assert early.head.title == (
-        "November has used $0.018 of its $1.00 limit; it is too early for a forecast"
+        "November has used at least $0.017 of its $1.00 limit; it is too early for a "
+        "forecast"
     )
     assert early.head.note == (
-        "US dollars. A forecast needs a whole week of data. The log begins on 18 Nov."
+        "US dollars, at least. A forecast needs a whole week of data. The log begins "
+        "on 18 Nov."
     )
     assert early.forecast == UNKNOWN
     for one in (unpriced, ended):
@@ -191,8 +220,8 @@ def test_days_are_those_of_the_zone() -> None:
 def test_budgets_of_tags_and_models() -> None:
     search, docs = ({"tag_team": name} for name in ("search", "docs"))
     rows = daily("2026-10-01", "2026-11-22", **search), calls("2026-11-20", 1, **docs)
-    limits = parse_budgets(["tag_team:search=0.2USD", "gpt-4o=0.01USD"])
-    team, model = build_budgets(tables_of(*rows), limits)
+    limits = ["tag_team:search=0.2USD", "gpt-4o=0.01USD"]
+    team, model = budgets_of(tables_of(*rows), *limits)
 
     assert (team.tag, team.value, team.spent) == (
         *("tag_team", "search"),
@@ -229,7 +258,7 @@ def test_budgets_of_the_values_of_a_tag_add_up(
     ]
     teams = sorted({team for _, team, _ in facts})
     texts = ["1USD", *(f"tag_team:{team}=1USD" for team in teams)]
-    whole, *parts = build_budgets(tables_of(rows), parse_budgets(texts))
+    whole, *parts = budgets_of(tables_of(rows), *texts)
 
     priced = [day for day, _, is_priced in facts if is_priced and day >= 31]
     if whole.spent.is_known:
@@ -238,7 +267,8 @@ def test_budgets_of_the_values_of_a_tag_add_up(
         assert sum(known) == whole.spent.number
         in_november = sum(day >= 31 for day, _, _ in facts)
         has_gaps = in_november > len(priced)
-        assert whole.spent.bound == ("lower" if has_gaps else "exact")
+        begins_late = min(day for day, _, _ in facts) > 31  # after 1 November
+        assert whole.spent.bound == ("lower" if has_gaps or begins_late else "exact")
     if whole.forecast.is_known:
         assert whole.forecast.number >= whole.spent.number
         if whole.with_unpriced.is_known:
@@ -279,7 +309,7 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
     for frame, has_range in ((choices, False), (pl.concat([old, choices]), True)):
         inputs = price(made.inputs._replace(choices=frame), made.prices, ["model"])
         tables = MetricTables(inputs, made.plan)
-        (found,) = build_budgets(tables, parse_budgets(["4USD"]))
+        (found,) = budgets_of(tables, "4USD")
 
         assert found.spent.rounded(3) == Figure(Decimal("0.888"), "lower")
         assert round(found.forecast.number, 3) == Decimal("3.716")

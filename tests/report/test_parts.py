@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.report.answer import build_answer
-from toolkit.report.course import build_course, build_tags, series_name
-from toolkit.report.figures import build_figures
-from toolkit.report.model import Gap, Head, Trust
-from toolkit.report.models import build_models
-from toolkit.report.names import short_names
+from toolkit.report.model import Gap, Head, Loss, Trust, Waste
+from toolkit.report.series import Names, series_name, short_names
+from toolkit.report.spending import build_course, build_models, build_tags
+from toolkit.report.summary import build_answer, build_figures, what_to_do
 
 FIRST = datetime(2026, 11, 3, tzinfo=UTC)
 OWN = {"model": "of-our-own", "provider": None}
@@ -72,7 +71,7 @@ def missing(could_add: Figure, name: str = "unpriced") -> Trust:
 
 def headline(*groups: list[dict[str, object]], trust: Trust | None = None) -> str:
     """Return the headline of a report on calls."""
-    return build_answer(tables_of(*groups), "", trust, None, ()).headline
+    return build_answer(tables_of(*groups), "", trust, ()).headline
 
 
 def test_headlines() -> None:
@@ -110,12 +109,12 @@ def test_headlines() -> None:
 def test_what_could_not_be_counted_is_in_the_answer() -> None:
     """A log without a call that could be read is not one without calls."""
     undated = tables_of(calls("2026-11-10", 1, created=None))
-    answer = build_answer(undated, "", None, None, ["1 call without a date"])
+    answer = build_answer(undated, "", None, ["1 call without a date"])
     assert answer.headline == "No call could be counted: 1 call without a date."
     assert answer.certainty == ""
 
     before = tables_of(calls("2026-11-10", 1))
-    answer = build_answer(before, "", None, None, ["3 lines that could not be read"])
+    answer = build_answer(before, "", None, ["3 lines that could not be read"])
     assert answer.headline == "No calls in this week."
     assert answer.certainty == (
         "The last call was on 10 Nov 2026, 12:00. "
@@ -127,7 +126,8 @@ def test_certainty() -> None:
     """Whether a change is real depends on what the calls without a price may cost."""
 
     def certainty(*groups: list[dict[str, object]]) -> str:
-        return build_answer(tables_of(*groups), "", None, None, ()).certainty
+        found = build_answer(tables_of(*groups), "", None, ()).certainty
+        return re.split(r" (The week before \(|By chance)", found)[0]
 
     before, now = calls("2026-11-10", 40), calls("2026-11-20", 20)
     assert certainty(before, now) == "All 20 calls are priced exactly."
@@ -153,7 +153,7 @@ def test_course() -> None:
         calls("2026-11-17", 4),
         calls("2026-11-17", 1, **OWN),
     )
-    course = build_course(tables, {"gpt-4o": "gpt-4o"}, {"gpt-4o": "a1"}, FIRST)
+    course = build_course(tables, Names(tables.plan.by, {}, {"gpt-4o": "a1"}, FIRST))
     assert course is not None
     assert course.starts[-1] == date(2026, 11, 16)
     assert course.labels[3:] == ["19", "26", "2 Nov", "9", "16"]
@@ -169,6 +169,8 @@ def test_course() -> None:
         "a1",
         Decimal("0.0140"),
     )
+    # What it cost before the log is unknown, not 0.
+    assert series.values == [*[UNKNOWN] * 5, *costs, Figure(Decimal("0.0140"))]
     # 1,100 of 5,500 tokens have no price.
     assert course.unpriced[-1] == Figure(0.2)
     assert (
@@ -228,7 +230,7 @@ def test_no_money_is_lost_where_names_read_alike() -> None:
         calls("2026-11-17", 1, model=None, provider="openai", reported_cost=1.0),
         calls("2026-11-17", 1, model="unknown", reported_cost=2.0),
     )
-    course = build_course(tables, {}, {}, FIRST)
+    course = build_course(tables, Names(tables.plan.by, first_call=FIRST))
     assert course is not None
     assert sum(series.values[-1].number for series in course.series) == 3
 
@@ -236,7 +238,7 @@ def test_no_money_is_lost_where_names_read_alike() -> None:
 def test_a_log_that_began_in_the_week_before_is_not_compared() -> None:
     """One day of the week before says nothing of a week."""
     tables = tables_of(calls("2026-11-15", 10), calls("2026-11-20", 20))
-    answer = build_answer(tables, "because", None, None, (), began="15 Nov 2026")
+    answer = build_answer(tables, "because", None, (), began="15 Nov 2026")
     assert answer.headline == (
         "The week cost $0.07; of the week before the log has a part."
     )
@@ -249,7 +251,6 @@ def test_too_few_tokens_are_not_called_as_many() -> None:
     answer = build_answer(
         tables_of(*before, calls("2026-11-20", 10), calls("2026-11-20", 1, **OWN)),
         "",
-        None,
         None,
         (),
     )
@@ -268,9 +269,31 @@ def test_top_names_so_many_series_and_sums_the_others() -> None:
         top=1,
         compares=False,
     )
-    found = build_models(tables, None, {}, {})
+    found = build_models(tables, None, Names(tables.plan.by))
     assert found is not None
     assert [(row.name, row.calls) for row in found.rows] == [
         ("gpt-4o", 4),
         ("2 others", 2),
     ]
+
+
+def test_what_to_do_first_is_what_is_about_most_money() -> None:
+    """Of all parts; what costs nothing, or cannot be estimated, is not named."""
+    losses = [
+        Loss("cut_off", "Cut off", Figure(Decimal("0.05"), "lower"), "", "Raise it."),
+        Loss("refused", "Refused", Figure(0), "", "Nothing to do."),
+        Loss("cache", "Cache not used", Figure(2), "", "Mark it."),
+        Loss("repeated", "Repeated", Figure(Decimal("0.01")), "", "Look for it."),
+    ]
+    gaps = [
+        Gap("unpriced", "No price", Figure(1, "approximate"), "", "Write it."),
+        Gap("late", "Late data", UNKNOWN, "", "Wait."),
+    ]
+    trust = Trust(Head("", ""), [], gaps, None)
+
+    assert what_to_do(Waste(Head("", ""), losses), trust) == [
+        "Cache not used ($2.00): Mark it.",
+        "No price (about $1.00): Write it.",
+        "Cut off (at least $0.05): Raise it.",
+    ]
+    assert what_to_do(None, Trust(Head("", ""), [], [], None)) == []

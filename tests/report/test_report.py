@@ -201,6 +201,9 @@ def test_no_calls_make_a_report_too() -> None:
         ({"last": "week", "compare": "before"}, "previous"),
         ({"top": 0}, "top: .* got 0"),
         ({"against": "none.json"}, "a report that can be read"),
+        ({"now": "9999-12-31", "budgets": "1USD"}, "now: .* before the year 9999"),
+        ({"since": "9999-01-01", "until": "9999-12-31"}, "until: .* the year 9999"),
+        ({"colors": {"gpt-4o": ["a1"]}}, "colors: expected colours such as"),
     ],
 )
 def test_what_means_nothing_is_refused_before_a_log_is_read(

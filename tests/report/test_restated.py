@@ -237,7 +237,17 @@ def test_a_report_that_was_read_from_a_file(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
 
     assert read_report(path) == data
-    for text in ("", "{}", "[]", "\x00", json.dumps({**data, "schema_version": 0})):
+    for wrong in (
+        {"schema_version": 0},
+        {"colors": {"gpt-4o": "red"}},
+        {"range": {**data["range"], "tz": "Mars/Olympus"}},
+        {"range": {**data["range"], "every": "often"}},
+        {"range": {**data["range"], "tz": None}},
+    ):
+        path.write_text(json.dumps({**data, **wrong}))
+        with pytest.raises(OptionError, match=r"against: .* was written with"):
+            read_report(path)
+    for text in ("", "{}", "[]", "\x00"):
         path.write_text(text)
         with pytest.raises(OptionError, match="a report that was written with"):
             read_report(path)

@@ -23,7 +23,8 @@ from toolkit.formatting.figures import Figure
 from toolkit.metrics import cost
 from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.report.model import Gap, Head, Restated, Trust
-from toolkit.report.trust import _WORDS, build_trust, uncounted
+from toolkit.report.trust import build_trust, uncounted
+from toolkit.report.wording import WORDS
 from toolkit.schema.tables import REJECT_CODES
 from toolkit.testing import make_choices
 
@@ -380,8 +381,8 @@ def test_unknown_is_never_nothing(kinds: list[str], within: Span) -> None:
 
 
 def test_every_code_has_words() -> None:
-    assert {*_WORDS["codes"], "error_response"} == {*REJECT_CODES}
-    assert {*LINE_COUNTS} < {*_WORDS["lines"]}
+    assert {*WORDS["codes"], "error_response"} == {*REJECT_CODES}
+    assert {*LINE_COUNTS} < {*WORDS["lines"]}
 
 
 def test_what_no_figure_contains(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 import toolkit
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.report.certainty import chance_range
 from toolkit.report.inputs import price
 from toolkit.report.metric_tables import MetricTables
+from toolkit.report.summary import _chance_range
 from toolkit.report.waste import build_waste
 
 OWN = {"model": "of-our-own", "provider": None}
@@ -131,13 +131,16 @@ def test_a_cache_that_is_not_used() -> None:
 
 def test_the_range_of_chance_is_the_sum_of_squares() -> None:
     """25 calls at 0.0035: 0.0875, and 1.2816 x sqrt(25) x 0.0035 around it."""
-    low, high = chance_range(tables_of(calls("2026-11-17", 25)))
+    low, high = _chance_range(tables_of(calls("2026-11-17", 25)))
 
     half = 1.2816 * sqrt(25) * 0.0035
     assert float(low.number) == pytest.approx(0.0875 - half)
     assert float(high.number) == pytest.approx(0.0875 + half)
-    assert chance_range(tables_of(calls("2026-11-17", 19))) == (UNKNOWN, UNKNOWN)
-    assert chance_range(tables_of(calls("2026-11-17", 30, **OWN))) == (UNKNOWN, UNKNOWN)
+    assert _chance_range(tables_of(calls("2026-11-17", 19))) == (UNKNOWN, UNKNOWN)
+    assert _chance_range(tables_of(calls("2026-11-17", 30, **OWN))) == (
+        UNKNOWN,
+        UNKNOWN,
+    )
 
 
 def test_the_sample_as_it_was_worked_out_by_another() -> None:
@@ -161,7 +164,7 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
     assert found.head.note == (
         "Cache hits saved at least $0.043 (at least $0.071 before)."
     )
-    low, high = chance_range(tables)
+    low, high = _chance_range(tables)
     assert (round(float(low.number), 2), round(float(high.number), 2)) == (0.76, 0.95)
 
 

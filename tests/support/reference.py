@@ -49,8 +49,8 @@ ERRORS = [
     if inspect.isclass(value) and issubclass(value, (Exception, Warning))
 ]
 PRICING = [
-    *("add_cost", "missing_prices", "what_if", "reconcile", "read_prices"),
-    *("PriceFile", "price_responses", "Reason", "MEANINGS", "budgets"),
+    *("add_cost", "missing_prices", "what_if", "reconcile", "focus"),
+    *("read_prices", "PriceFile", "price_responses", "Reason", "MEANINGS", "budgets"),
 ]
 # What has no docstring of its own.
 VALUES = {

@@ -1,4 +1,4 @@
-"""A store on this machine for tests: moto's, which records and can deny requests."""
+"""A store on this machine for tests: moto's; it can deny requests and cut answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, quote, unquote
+from xml.sax.saxutils import escape
 
 import pytest
-import zstandard
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.s3.models import S3Backend, get_canned_acl, s3_backends
 from moto.server import ThreadedMotoServer
 
 import toolkit
+from tests.support.zstd_frames import zstd_frame
 from toolkit.reading import object_store
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
@@ -29,35 +32,77 @@ from toolkit.testing import make_response
 KEY = list(CHOICES.key)
 NUMBERS = count()
 NOTHING = r"\Z."
+SIGNER = r"(?:Credential=|SharedKey |Bearer )(\w+)"
 REAL_ANSWER = DomainDispatcherApplication.__call__
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
 class Server:
-    """The store: it records requests, and denies those that match `refuses`."""
+    """The store: it records requests, denies those that match `refuses`, cuts others.
+
+    Of an answer to a request that matches `cuts` only half is sent.
+    """
 
     def __init__(self) -> None:
         self.moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        self.client: Any = None
         self.forget()
+
+    @property
+    def content(self) -> S3Backend:
+        """What is stored: changed without a request."""
+        return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
     def forget(self) -> None:
         self.asked: list[str] = []
         self.signed_by: set[str] = set()
-        self.refuses = NOTHING
+        self.tokens: set[str] = set()
+        self.refuses = self.cuts = NOTHING
         self.before: Callable[[str], object] = str
 
     def answer(self, app: Any, environ: dict[str, Any], start: Any) -> Any:
         request = f"{environ['REQUEST_METHOD']} {unquote(environ['REQUEST_URI'])}"
+        request = f"{request} {environ.get('HTTP_RANGE', '')}".rstrip()
         signature = environ.get("HTTP_AUTHORIZATION", "")
+        if not signature.startswith("AWS4"):  # moto knows no other
+            environ.pop("HTTP_AUTHORIZATION", None)
+            for name in ("REQUEST_URI", "RAW_URI"):
+                path, mark, query = environ[name].partition("?")
+                environ[name] = quote(unquote(path)) + mark + query
         self.asked.append(request)
-        self.signed_by |= set(re.findall(r"Credential=(\w+)/", signature))
+        self.signed_by |= set(re.findall(SIGNER, signature))
+        self.tokens.add(environ.get("HTTP_X_AMZ_SECURITY_TOKEN", ""))
         self.before(request)
         if re.search(self.refuses, request):
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start("403 Forbidden", [("Content-Type", "application/xml")])
             return [DENIED]
-        return REAL_ANSWER(app, environ, start)
+        if "comp=list" in request:
+            return self.list_blobs(environ, start)
+        body = b"".join(REAL_ANSWER(app, environ, start))
+        return [body[: len(body) // 2] if re.search(self.cuts, request) else body]
+
+    def list_blobs(self, environ: dict[str, Any], start: Any) -> Any:
+        """List as Azure does, two blobs at once; moto has no such answer."""
+        bucket = self.content.buckets[environ["PATH_INFO"].strip("/")]
+        query = parse_qs(environ["QUERY_STRING"])
+        (prefix,), (marker,) = (query.get(name, [""]) for name in ("prefix", "marker"))
+        names = [name for name in sorted(bucket.keys) if name.startswith(prefix)]
+        rest = [name for name in names if name >= marker]
+        blobs = "".join(
+            f"<Blob><Name>{escape(name)}</Name><Properties>"
+            f"<Last-Modified>{blob.last_modified_RFC1123}</Last-Modified>"
+            f"<Content-Length>{blob.size}</Content-Length>"
+            "<Content-Type>text/plain</Content-Type>"
+            f"<Etag>{blob.etag[1:-1]}</Etag></Properties></Blob>"
+            for name in rest[:2]
+            if (blob := bucket.keys[name])
+        )
+        more = f"<NextMarker>{escape(''.join(rest[2:3]))}</NextMarker>"
+        start("200 OK", [("Content-Type", "application/xml")])
+        listed = (
+            f"<EnumerationResults><Blobs>{blobs}</Blobs>{more}</EnumerationResults>"
+        )
+        return [listed.encode()]
 
 
 def run_server() -> Iterator[Server]:
@@ -72,7 +117,7 @@ def run_server() -> Iterator[Server]:
         patch.setattr(DomainDispatcherApplication, "__call__", answer)
         server.moto.start()
         yield server
-        forget_client()
+        object_store._store.cache_clear()
         server.moto.stop()
         server.moto._server.server_close()  # type: ignore[union-attr]
 
@@ -90,7 +135,7 @@ PARTS = 4
 FORMS = {
     "a.jsonl": LOG,
     "b.jsonl.gz": gzip.compress(LOG[:500]) + gzip.compress(LOG[500:]),
-    "c.jsonl.zst": zstandard.compress(LOG),
+    "c.jsonl.zst": zstd_frame(LOG),
 }
 
 
@@ -104,12 +149,20 @@ class Bucket:
         self.log = folder / "log.jsonl"
         self.log.write_bytes(LOG)
 
-    def uri(self, key: str) -> str:
-        return f"s3://{self.name}/{key}"
+    def uri(self, key: str, root: str = "s3://{}/") -> str:
+        return root.format(self.name) + key
 
     def put(self, key: str, data: bytes = LOG) -> str:
-        object_store._client().put_object(Bucket=self.name, Key=key, Body=data)
+        self.server.content.put_object(self.name, key, data)
         return self.uri(key)
+
+    def publish(self) -> None:
+        """Let everybody read the objects."""
+        for key in self.names():
+            self.server.content.put_object_acl(
+                self.name, key, get_canned_acl("public-read")
+            )
+        self.server.content.put_bucket_acl(self.name, get_canned_acl("public-read"))
 
     def put_both(self, *keys: str, data: bytes = LOG) -> None:
         """Put objects, and write the same files into the folder."""
@@ -119,24 +172,12 @@ class Bucket:
             self.put(key, data)
 
     def names(self, ending: str = "") -> list[str]:
-        found = (
-            object_store._client().list_objects_v2(Bucket=self.name).get("Contents", ())
-        )
-        return [entry["Key"] for entry in found if entry["Key"].endswith(ending)]
+        keys = self.server.content.buckets[self.name].keys
+        return sorted(key for key in keys if key.endswith(ending))
 
     def shown(self) -> list[str]:
         """Return the ids of the responses that the export shows."""
         return sorted(toolkit.scan(self.out).collect()["response_id"])
-
-
-def has_client() -> bool:
-    return bool(object_store._client.cache_info().currsize)
-
-
-def forget_client() -> None:
-    if has_client():
-        object_store._client().close()
-    object_store._client.cache_clear()
 
 
 def make_bucket(
@@ -152,18 +193,13 @@ def make_bucket(
         "SECRET_ACCESS_KEY": "secret",
         "DEFAULT_REGION": "us-east-1",
         "EC2_METADATA_DISABLED": "true",
-        "MAX_ATTEMPTS": "1",
-        "CONFIG_FILE": os.devnull,
-        "SHARED_CREDENTIALS_FILE": os.devnull,
     }
     for name, value in environment.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    # One client serves all tests of a store, unless one of them had another.
-    if not (has_client() and object_store._client() is server.client):
-        forget_client()
-        server.client = object_store._client()
+    object_store._store.cache_clear()
+    monkeypatch.setitem(object_store._RETRIES, "max_retries", 1)
     bucket = Bucket(server, tmp_path, monkeypatch)
-    object_store._client().create_bucket(Bucket=bucket.name)
+    server.content.create_bucket(bucket.name, "us-east-1")
     server.forget()
     yield bucket
     server.forget()

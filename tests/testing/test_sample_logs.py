@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import zstandard
 
 import toolkit
+from tests.support.zstd_frames import zstd
 from toolkit.testing.responses import make_response
 from toolkit.testing.sample_logs import sample_lines, write_sample
 
@@ -544,7 +544,7 @@ def test_a_compressed_sample_holds_the_plain_one(tmp_path: Path) -> None:
     write_sample(tmp_path / "log.jsonl.zst", 500)
 
     packed = (tmp_path / "log.jsonl.zst").read_bytes()
-    unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    unpacked = zstd.decompress(packed)
     assert gzip.decompress((tmp_path / "log.jsonl.gz").read_bytes()) == plain.getvalue()
     assert unpacked == plain.getvalue()
 

@@ -7,11 +7,10 @@ from inspect import getdoc
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from toolkit.charts.change import draw_change
-from toolkit.charts.counts import draw_counts, draw_health, draw_hours
-from toolkit.charts.distributions import draw_sizes
+from toolkit.charts.counts import draw_change, draw_counts, draw_health, draw_hours
 from toolkit.charts.layout import draw_chart
 from toolkit.charts.ratios import draw_ratio, perplexity
+from toolkit.charts.sizes import draw_sizes
 from toolkit.charts.sums import draw_mix, draw_sums
 from toolkit.charts.timeline import draw_timeline
 from toolkit.errors import check_word
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
 
     import polars as pl
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
-    from toolkit.charts.layout import AxesLayout
-
-_SHAPES: Mapping[str, Callable[..., AxesLayout]] = {
+_SHAPES: Mapping[str, Callable[..., Bbox]] = {
     "stacked": draw_sums,
     "ratio": draw_ratio,
     "mix": draw_mix,
@@ -34,7 +32,7 @@ _SHAPES: Mapping[str, Callable[..., AxesLayout]] = {
     "heatmap": draw_hours,
     "timeline": draw_timeline,
 }
-_OWN: Mapping[str, Callable[..., AxesLayout]] = {
+_OWN: Mapping[str, Callable[..., Bbox]] = {
     "cost_change": draw_change,
     "log_health": draw_health,
 }
@@ -54,12 +52,10 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
     "cache_share": {
         "subtitle": "Share of prompt tokens",
         "missing": "do not report cache use",
-        "excess": "provider reports more cached than prompt tokens",
     },
     "reasoning_share": {
         "subtitle": "Share of completion tokens",
         "missing": "do not report reasoning",
-        "excess": "provider reports more reasoning than completion tokens",
     },
     "output_input_ratio": {
         "subtitle": "Completion tokens per prompt token",

@@ -93,8 +93,8 @@ def shade_of(color: str, *, dark: bool = False) -> Shade:
 def check_colors(colors: Mapping[str, str]) -> dict[str, str]:
     """Return the colours of names; raise `OptionError` unless each is a slot or hex."""
     for color in colors.values():
-        is_hex = isinstance(color, str) and re.fullmatch("#[0-9a-fA-F]{6}", color)
-        if not is_hex and color not in LIGHT_SHADES:
+        text = color if isinstance(color, str) else ""
+        if text not in LIGHT_SHADES and not re.fullmatch("#[0-9a-fA-F]{6}", text):
             expected = 'colours such as "a1" (a1 to e3, z) or "#0a3a70"'
             raise OptionError("colors", color, expected=expected)
     return {name: color.casefold() for name, color in colors.items()}

@@ -1,27 +1,19 @@
-"""Charts of counts: calls of tools, problems of a log, and calls by hour."""
+"""Charts of counts and amounts in rows: tools, problems, causes, and calls by hour."""
 
 from __future__ import annotations
 
-from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 
 from toolkit.charts.colors import mix
-from toolkit.charts.layout import draw_empty
-from toolkit.charts.rows import (
-    Row,
-    draw_bars,
-    finish_rows,
-    lay_out_rows,
-    max_rows,
-    start_rows,
-)
+from toolkit.charts.rows import Mark, Row, draw_rows, max_rows, write_rows
 from toolkit.charts.series import divide_sums, fold_series, sum_measure
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import count_tick, tick_of
+from toolkit.charts.text import join_words, tick_of
 from toolkit.charts.titles import (
     ChartText,
     capitalize,
@@ -31,6 +23,7 @@ from toolkit.charts.titles import (
     no_rows,
     set_alt_text,
     unit_noun,
+    why_unknown,
 )
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN
@@ -43,13 +36,15 @@ from toolkit.formatting.text import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
-    from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import ChartData
 
 # Counts of a ledger that are no problem, or that the codes of rejects break down.
 _NO_PROBLEM = ("lines", "responses", "chunks", "choices", "rejected", "errors")
 _MAX_BARS = 16
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_HOUR_WIDTH = 36  # points of a label
 
 
 def draw_counts(
@@ -61,7 +56,7 @@ def draw_counts(
     fault: str = "",
     faults: str = "",
     missing: str = "",
-) -> AxesLayout:
+) -> Bbox:
     """Draw the sums of the main measure.
 
     A bar for each key of the metric, or for each series, the largest at the top; all
@@ -74,63 +69,53 @@ def draw_counts(
     noun, names = noun or unit_noun(measure.unit), list(spec.key_names) or data.by
     ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
     rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
-    series, placed = fold_series(
-        rows,
-        names,
-        pl.col(measure.name),
-        most=min(_MAX_BARS, max_rows(ax)),
-        lone=f"all {noun}s",
-    )
+    weight, most = pl.col(measure.name), min(_MAX_BARS, max_rows(ax))
+    series, placed = fold_series(rows, names, weight, most=most, lone=f"all {noun}s")
     bars, theme = [], current_theme()
     for place, part in enumerate(series):
         of_series = placed.filter(series=place)
         figure = sum_measure(measure, of_series)
-        length, end = nan, UNKNOWN_TEXT
-        if figure.is_known:
-            length = float(figure.number)
-            end = (format_usd if measure.is_money else format_count)(figure)
+        if not figure.is_known:
+            bars.append(Row(part.name, UNKNOWN_TEXT))
+            continue
+        end = (format_usd if measure.is_money else format_count)(figure)
         faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
+        length = float(figure.number)
+        marks = [Mark(0, length - faulty, theme.pale if part.folded else theme.soft)]
+        marks += [Mark(length - faulty, length, theme.warn)] if faulty else []
         share = divide_sums(ratio, of_series) if ratio and faulty else UNKNOWN
         more = f"· {format_share(share)} {fault}" if share.is_known else ""
-        color = theme.pale if part.folded else theme.soft
-        bars.append(Row(part.name, length, color, end, more, faulty))
+        bars.append(Row(part.name, end, marks, more))
     note = [plural(int(data.total(measure.name)), noun)]
-    if any(bar.faulty for bar in bars):
-        note.append(f"orange: {faults}")
+    note += [f"orange: {faults}"] if any(len(bar.marks) > 1 for bar in bars) else []
     note += format_missing(data, ratio, missing) if ratio else []
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
     what = subtitle or capitalize(measure.title)
     text = ChartText(format_title(spec.title, names), what, note)
-    tick = tick_of(measure)
-    return draw_bars(ax, text, bars, tick, whole=True, empty=f"no {noun}s")
+    return draw_rows(ax, text, bars, tick=tick_of(measure), empty=f"no {noun}s")
 
 
-def draw_health(ax: Axes, data: ChartData) -> AxesLayout:
+def draw_health(ax: Axes, data: ChartData) -> Bbox:
     """Draw the problems of logs.
 
     A bar for each problem that occurs, with its share: rejects in orange, then
     findings, then counts of the ledger.
     """
-    theme = current_theme()
+    theme, most = current_theme(), max_rows(ax)
     colors = {"reject": theme.warn, "finding": theme.soft, "ledger": theme.pale}
     rows = data.frame.filter(
         pl.col("count") > 0,
         (pl.col("kind") != "ledger") | ~pl.col("name").is_in(_NO_PROBLEM),
     ).sort(pl.col("kind").cast(pl.Enum(list(colors))), -pl.col("count"), "name")
-    most = max_rows(ax)
-    bars = [
-        Row(
-            f"{row['name']}".replace("_", " "),
-            row["count"],
-            colors[row["kind"]],
-            format_count(row["count"]),
-            f"· {format_share(row['count'] / row['of'])} of {format_count(row['of'])}"
-            if row["of"]
-            else "",
-        )
-        for row in rows.head(most).iter_rows(named=True)
-    ]
+    bars = []
+    for row in rows.head(most).iter_rows(named=True):
+        count, of, more = row["count"], row["of"], ""
+        if of:
+            more = f"· {format_share(count / of)} of {format_count(of)}"
+        marks = [Mark(0, count, colors[row["kind"]])]
+        name = str(row["name"]).replace("_", " ")
+        bars.append(Row(name, format_count(count), marks, more))
     rejects, findings = (
         rows.filter(pl.col("kind") == kind)["count"] for kind in ("reject", "finding")
     )
@@ -143,57 +128,92 @@ def draw_health(ax: Axes, data: ChartData) -> AxesLayout:
     lines = data.frame.filter(pl.col("kind") == "reject")["of"].max()
     of = f" in {plural(lines, 'line')}" if isinstance(lines, int) else ""
     text = ChartText(data.spec.title, f"Rejected lines and findings{of}", note)
-    return draw_bars(ax, text, bars, count_tick, whole=True, empty="no problems found")
+    tick = tick_of(data.spec[data.spec.main])
+    return draw_rows(ax, text, bars, tick=tick, empty="no problems found")
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HEIGHT = 5  # rows of a figure: the seven are a little lower than others
-_HOUR_WIDTH = 36  # points of a label
+def draw_change(ax: Axes, data: ChartData) -> Bbox:
+    """Draw by how much each cause changed the known cost.
+
+    A bar for each cause, the largest at the top and dark: to the left if it made the
+    responses cheaper, to the right if dearer. All series are summed. The note names
+    causes without an effect, and how many calls have no known price.
+    """
+    spec, rows, theme = data.spec, data.frame, current_theme()
+    whole, *effects = spec.drawn
+    before, now = (sum_measure(spec[name], rows) for name in ("cost_before", "cost"))
+    what, why = "US dollars", "no calls"
+    note: list[str] = []
+    bars: list[Row] = []
+    if not rows.is_empty() and rows[whole.name].is_null().all():
+        is_open = rows["cost_before"].is_null().all()
+        why = "the cost before is not known" if is_open else why_unknown(whole)
+    elif not rows.is_empty():
+        why = "no change"
+        sums = {effect.title: float(rows[effect.name].sum()) for effect in effects}
+        for title, value in sorted(sums.items(), key=lambda item: -abs(item[1])):
+            color = theme.soft if bars else theme.ink
+            marks = [Mark(0, value, color)]
+            bars += [Row(title, format_usd(value, signed=True), marks)] if value else []
+        idle = [title for title, value in sums.items() if not value]
+        note = [f"no effect: {join_words(idle)}"] if idle else []
+        unpriced, calls = (
+            int(rows[name].sum()) for name in ("responses_unpriced", "responses")
+        )
+        if unpriced:
+            note.append(f"{unpriced:,} of {plural(calls, 'call')} have no known price")
+        costs = [format_usd(figure, words=True) for figure in (before, now)]
+        change = format_usd(now - before, words=True, signed=True)
+        what = f"Known cost in US dollars: {costs[0]} before, {costs[1]} now, {change}"
+
+    def set_axis(width: float) -> None:
+        reach = 1.04 * max(abs(bar.marks[0].end) for bar in bars)
+        ax.set_xlim(-reach, reach)
+        ticks = min(7, max(2, int(width / 60)))
+        ax.xaxis.set_major_locator(MaxNLocator(ticks, symmetric=True))
+        ax.xaxis.set_major_formatter(tick_of(whole))
+        ax.spines["left"].set_position(("data", 0))
+
+    text = ChartText(spec.title, what, note)
+    return draw_rows(ax, text, bars, set_axis=set_axis, empty=why, aligned=True)
 
 
-def draw_hours(ax: Axes, data: ChartData) -> AxesLayout:
+def draw_hours(ax: Axes, data: ChartData) -> Bbox:
     """Draw the main measure of a metric whose keys are `weekday` and `hour`.
 
     Seven weekdays, Monday first, by 24 hours. A cell is darker the more calls began in
     it; an hour without a row is zero. The sum of a weekday is at its right. Several
     series are summed.
     """
-    measure = data.spec[data.spec.main]
+    measure, theme = data.spec[data.spec.main], current_theme()
     noun = unit_noun(measure.unit)
     dated = data.frame.drop_nulls(["weekday", "hour"])
     total, drawn = int(data.total(measure.name)), int(dated[measure.name].sum())
-    counts = np.zeros((7, 24))
-    cells = dated.group_by("weekday", "hour").agg(pl.col(measure.name).sum())
-    at = cells["weekday"].cast(pl.Int64).to_numpy() - 1, cells["hour"].to_numpy()
-    counts[at] = cells[measure.name]
+    counts = np.zeros((7, 24), dtype=int)
+    at = dated["weekday"].cast(pl.Int64).to_numpy() - 1, dated["hour"].to_numpy()
+    np.add.at(counts, at, dated[measure.name].fill_null(0).to_numpy())
     note = [plural(total, noun), *format_undated(total - drawn, noun)]
-    what = capitalize(
-        f"{measure.title} by weekday and hour of the day; stronger is more"
-    )
-    text = ChartText(data.spec.title, capitalize(what), note)
-    start_rows(ax, _HEIGHT, "none")
-    ax.spines[:].set_visible(False)
+    title = capitalize(measure.title)
+    what = f"{title} by weekday and hour of the day; stronger is more"
+    text = ChartText(data.spec.title, what, note)
     if not drawn:
-        return draw_empty(ax, text, no_rows(data), in_rows=True)
+        return draw_rows(ax, text, [], empty=no_rows(data))
     day, hour = np.unravel_index(counts.argmax(), counts.shape)
     most = plural(int(counts.max()), noun)
     note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
-    sums = [format_count(value, "short") for value in counts.sum(axis=1)]
-    layout = lay_out_rows(ax, text, _DAYS, ends=sums)
-    theme = current_theme()
+    sums = counts.sum(axis=1).tolist()
+    ends = [format_count(value, "short") for value in sums]
+    inside = write_rows(ax, text, _DAYS, ends, grid="")
     pale, strong = (mix(theme.ground, theme.ink, share) for share in (0.05, 0.95))
     shades = LinearSegmentedColormap.from_list("calls", [pale, strong])
     look: dict[str, Any] = {"cmap": shades, "vmin": 0, "edgecolor": theme.ground}
-    edges = np.arange(25), np.arange(8) - 0.5
-    ax.pcolormesh(*edges, counts, linewidth=1.2, **look)
+    ax.pcolormesh(np.arange(25), np.arange(8) - 0.5, counts, linewidth=1.2, **look)
     ax.set(xlim=(0, 24), ylim=(6.5, -0.5))
-    room = layout.inside().width / _HOUR_WIDTH
+    room = inside.width / _HOUR_WIDTH
     step = next((n for n in (1, 2, 3, 6) if 24 / n <= room), 12)
     hours = np.arange(0, 24, step)
     ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
-    finish_rows(ax, _DAYS, ends=sums)
-    whole = counts.sum(axis=1).astype(int).tolist()
-    days = zip(_DAYS, whole, strict=True)
+    days = zip(_DAYS, sums, strict=True)
     facts = ", ".join(f"{name} {format_count(calls)}" for name, calls in days)
     set_alt_text(ax, "Heat map", text, [facts])
-    return layout
+    return inside

@@ -12,7 +12,7 @@ import polars as pl
 
 from toolkit import charts, metrics
 from toolkit.charts.by_metric import find_chart
-from toolkit.charts.layout import MARGIN, TICK_ROOM
+from toolkit.charts.layout import MARGIN
 from toolkit.charts.series import (
     divide_sums,
     order_colors,
@@ -39,6 +39,7 @@ from toolkit.metrics.options import (
     check_options,
     split_options,
 )
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.registry import SPECS
 from toolkit.reading.options import DEFAULTS, READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.scan import scan
@@ -74,7 +75,6 @@ _UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
 # Length of a period in a chart of at most so many days.
 _LENGTHS = ((2.1, "1h"), (100.0, "1d"), (800.0, "1w"), (inf, "1mo"))
 _DAYS = {"1d": 1.0, "1w": 7.0, "1mo": 30.4}
-_ENOUGH = 20  # calls of a rate
 
 
 class _PlotOptions(PeriodOptions, ReadOptions, total=False):
@@ -184,7 +184,7 @@ def _suit_frame(frame: pl.DataFrame, spec: MetricSpec) -> str:
     calls = frame.group_by(read_frame(frame, spec).by).agg(pl.col(counted).sum())
     per_day = calls.select(pl.col(counted).top_k(5).median()).item() / days
     lengths = [length for length in _DAYS if days >= 3 * _DAYS[length]] or ["1d"]
-    enough = (length for length in lengths if per_day * _DAYS[length] >= _ENOUGH)
+    enough = (length for length in lengths if per_day * _DAYS[length] >= ENOUGH_CALLS)
     return max(every, next(enough, lengths[-1]), key=[*_DAYS].index)
 
 
@@ -347,8 +347,8 @@ def build_page(sentence: str, under: str) -> list[Axes]:
     theme = current_theme()
     figure = plt.figure(figsize=_PAGE, facecolor=theme.ground, layout="none")
     wide, high = (72 * inches for inches in _PAGE)
-    left = MARGIN + TICK_ROOM
-    lines = wrap(sentence.split(" "), " ", _HEADLINE, wide - 2 * left)
+    left = MARGIN
+    lines = wrap(sentence, _HEADLINE, wide - 2 * left)
     down = MARGIN + LEADING * _UNDER.size + 4
     for text, style, at, color in (
         (lines, _HEADLINE, down, theme.ink),

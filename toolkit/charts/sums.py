@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from math import nan
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
-from toolkit.charts.layout import (
-    draw_empty,
-    format_single,
-    start_axes,
-    write_text,
-)
-from toolkit.charts.rows import Row, draw_bars, draw_share_bars, max_rows
+from toolkit.charts.over_time import draw_over_time
+from toolkit.charts.rows import Mark, Row, draw_rows, max_rows
 from toolkit.charts.series import (
     count_unseen,
     divide_sums,
-    drop_unknown,
     fold_series,
     sum_measure,
-)
-from toolkit.charts.stacked import (
-    build_stack,
-    describe_shares,
-    describe_stack,
-    draw_stack,
 )
 from toolkit.charts.text import format_value, share_tick, tick_of
 from toolkit.charts.time_axis import PERIOD
@@ -35,9 +21,7 @@ from toolkit.charts.titles import (
     build_text,
     capitalize,
     name_lack,
-    set_alt_text,
     unit_noun,
-    why_empty,
     why_unknown,
 )
 from toolkit.errors import plural
@@ -48,17 +32,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
-    from toolkit.charts.layout import AxesLayout
     from toolkit.charts.series import ChartData, Series
     from toolkit.formatting.figures import Figure
     from toolkit.metrics.measures import Measure
-    from toolkit.metrics.spec import MetricSpec
 
 
 def draw_sums(
     ax: Axes, data: ChartData, *, subtitle: str = "", missing: str = ""
-) -> AxesLayout:
+) -> Bbox:
     """Draw the sums of the main measure.
 
     Stacked bars as wide as their periods, or filled steps for more than 90 periods; a
@@ -72,35 +55,37 @@ def draw_sums(
     `missing` is what calls lack that the sums do not include.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    what, details = subtitle or capitalize(measure.title), []
-    missing, lost = missing or f"without {measure.title}", None
+    words, lost = [subtitle or capitalize(measure.title)], None
+    missing = missing or f"without {measure.title}"
     if measure.is_money:
-        what, missing = "US dollars", "without a known price"
+        words, missing = ["US dollars"], "without a known price"
         lost = next((one for one in spec.drawn if one.part), None)
-    note = build_note(data, measure, with_share=True)
     unseen = count_unseen(measure, data.frame)
     rows = data.dated.with_columns(
         pl.col(measure.name).cast(pl.Float64).alias("value"),
         _estimate_missing(data, measure, lost, unseen).alias("extra"),
     )
+    note = build_note(data, measure, with_share=True)
     if left_out := int(data.frame.select(unseen.sum()).item()):
-        least = _format_least(
-            data, measure, lost, f"{plural(left_out, 'call')} {missing}"
-        )
-        note = [least + " (dotted)" * bool(rows["extra"].sum()), *note]
+        lacks = _format_lost(lost, data.frame, " of tokens have no known price")
+        lacks = lacks or f"{plural(left_out, 'call')} {missing}"
+        dots = " (dotted)" if rows["extra"].sum() else ""
+        note = [f"{_format_least(data, measure)}: {lacks}{dots}", *note]
         if measure.is_money:
-            details = ["calls without a known price are not included"]
+            words.append("calls without a known price are not included")
     if data.zone is not None:
-        return _draw_over_time(ax, data, rows, data.by, (what, *details), note)
+        series, placed = fold_series(rows, data.by, pl.col("value"))
+        return draw_over_time(
+            ax, data, series, placed, measure, words, note, "Stacked bars"
+        )
     series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
     total = sum_measure(measure, rows)
     bars = [
         _build_bar(part, placed.filter(series=place), measure, total, lost)
         for place, part in enumerate(series)
     ]
-    text = build_text(data, note, what, *details)
-    reason, whole = why_unknown(measure), not measure.is_money
-    return draw_bars(ax, text, bars, tick_of(measure), whole=whole, unknown=reason)
+    text, unknown = build_text(data, note, *words), why_unknown(measure)
+    return draw_rows(ax, text, bars, tick=tick_of(measure), unknown=unknown)
 
 
 def _estimate_missing(
@@ -117,26 +102,19 @@ def _estimate_missing(
     return part.cast(pl.Float64).fill_null(0) * rate
 
 
-def _format_least(
-    data: ChartData, measure: Measure, lost: Measure | None, calls: str
-) -> str:
-    """Format the total as a lower bound, and what it does not include."""
+def _format_least(data: ChartData, measure: Measure) -> str:
+    """Format the total as a lower bound."""
     figure = sum_measure(measure, data.frame)
-    unit = "cost" if measure.is_money else measure.unit
     least = format_value(measure, figure, words=True)
     if not figure.is_known:
-        least = f"{unit} unknown"
-    elif not measure.is_money:
-        least = f"{least} {unit}"
-    share = _format_lost(lost, data.frame)
-    lacks = f"{share} of tokens have no known price" if share else calls
-    return f"{least}: {lacks}"
+        return f"{'cost' if measure.is_money else measure.unit} unknown"
+    return least if measure.is_money else f"{least} {measure.unit}"
 
 
-def _format_lost(lost: Measure | None, rows: pl.DataFrame) -> str:
+def _format_lost(lost: Measure | None, rows: pl.DataFrame, words: str) -> str:
     """Format the share of tokens without a price, if it is known and not zero."""
     share = divide_sums(lost, rows) if lost else UNKNOWN
-    return format_share(share) if share.value else ""
+    return f"{format_share(share)}{words}" if share.value else ""
 
 
 def _build_bar(
@@ -147,59 +125,23 @@ def _build_bar(
     lost: Measure | None,
 ) -> Row:
     """Return the bar of a series, and what it does not include."""
-    figure = sum_measure(measure, rows)
-    text, more = format_value(measure, figure, words=False), ""
+    figure, extra = sum_measure(measure, rows), float(rows["extra"].sum())
+    value = float(figure.number) if figure.is_known else 0.0
+    marks = [Mark(0, value, part.color)] if figure.is_known else []
+    if extra:
+        marks.append(Mark(value, value + extra, is_unknown=True))
     if not figure.is_known:
-        text = name_lack(measure)
-    elif not measure.is_money:
+        return Row(part.name, name_lack(measure), marks)
+    text, more = format_value(measure, figure, words=False), ""
+    if not measure.is_money:
         share = figure / total
         more = f"· {format_share(share)}" if share.is_known else ""
     elif figure.bound != "exact":
-        unpriced = _format_lost(lost, rows)
-        text += f", {unpriced} unpriced" if unpriced else ", unpriced calls"
-    value = float(figure.number) if figure.is_known else nan
-    extra = float(rows["extra"].sum())
-    return Row(part.name, value, part.color, text, more, extra=extra)
+        text += f", {_format_lost(lost, rows, ' unpriced') or 'unpriced calls'}"
+    return Row(part.name, text, marks, more)
 
 
-def _draw_over_time(
-    ax: Axes,
-    data: ChartData,
-    rows: pl.DataFrame,
-    names: Sequence[str],
-    words: Sequence[str],
-    note: list[str],
-) -> AxesLayout:
-    """Draw a stack over time; `words` are the parts of the subtitle.
-
-    With a column `~whole` it is one of 100%, of `value` over that.
-    """
-    start_axes(ax)
-    measure, is_mix = data.spec[data.spec.main], "~whole" in rows.columns
-    what, *details = words
-    if reason := why_empty(data, rows["value"], measure):
-        return draw_empty(ax, build_text(data, note, what, *details), reason)
-    series, placed = fold_series(rows, names, pl.col("value"))
-    series, placed, unknown = drop_unknown(series, placed, name_lack(measure))
-    note += unknown
-    tick, kind = tick_of(measure), "Stacked bars"
-    if is_mix:
-        tick, kind = share_tick, "Stacks of 100%"
-        share = pl.col("value") / pl.col("~whole").cast(pl.Float64).max().over("period")
-        placed = placed.with_columns(share.fill_nan(0.0).alias("value"))
-    else:
-        what += format_single(ax, series)
-    stack = build_stack(series, placed)
-    text = build_text(data, note, what, *details, span=stack.span)
-    layout = write_text(ax, text, parts=series if len(series) > 1 else [])
-    described = (
-        describe_shares(stack) if is_mix else describe_stack(stack, placed, measure)
-    )
-    set_alt_text(ax, kind, text, described)
-    return draw_stack(ax, stack, layout, tick, whole=not is_mix)
-
-
-def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> AxesLayout:
+def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> Bbox:
     """Draw the shares of the main measure.
 
     Stacks of 100% of each period: of the series or, if the metric has keys, of a key in
@@ -207,58 +149,51 @@ def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> AxesLayout:
     is one of 100%.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    what = subtitle or capitalize(f"share of {measure.title}")
+    what, value = subtitle or capitalize(f"share of {measure.title}"), pl.col("value")
     note = build_note(data, measure._replace(of=measure.name))
-    value = pl.col(measure.name).cast(pl.Float64)
-    rows = data.dated.with_columns(value.alias("value"), _whole(spec).alias("~whole"))
+    rows = data.dated.with_columns(pl.col(measure.name).cast(pl.Float64).alias("value"))
+    names = list(spec.key_names[:1]) or data.by
+    unfolded = rows.drop("folded", strict=False) if spec.keys else rows
+    if data.zone is not None:
+        is_sum = rows.select(*PERIOD, *names).is_duplicated().any()
+        words = [what + " of all series" if is_sum else what]
+        series, placed = fold_series(unfolded, names, value)
+        share = (value / value.sum().over("period")).fill_nan(0.0)
+        shares = placed.with_columns(share.alias("value"))
+        return draw_over_time(
+            ax, data, series, shares, measure, words, note, "Stacks of 100%"
+        )
+    text, noun = build_text(data, note, what), unit_noun(measure.unit)
     if spec.keys:
-        return _draw_keys(ax, data, rows, what, note)
-    if data.zone is not None:
-        return _draw_over_time(ax, data, rows, data.by, [what], note)
-    series, placed = fold_series(rows, data.by, pl.col("value"), most=max_rows(ax))
-    sums = placed.group_by("series").agg(pl.col("value").sum()).sort("series")
-    total = max(rows["~whole"].drop_nulls().to_list(), default=0)
-    noun = unit_noun(measure.unit)
-    bars = []
-    for part, value in zip(series, sums["value"].to_list(), strict=True):
-        share, calls = value / total if total else np.nan, plural(int(value), noun)
-        shown = format_share(share, words=True)
-        bars.append(Row(part.name, share, part.color, shown, calls))
-    text = build_text(data, note, what)
-    return draw_bars(ax, text, bars, share_tick)
+        parts, placed = fold_series(unfolded, names, value)
+        rows = rows.with_columns(placed["series"].alias("~part"))
+    lone, most = f"all {noun}s", max_rows(ax)
+    series, placed = fold_series(rows, data.by, value, most=most, lone=lone)
+    tables = [placed.filter(series=place) for place in range(len(series))]
+    if spec.keys:
+        bars = [
+            Row(one.name, "", _divide_bar(parts, table))
+            for one, table in zip(series, tables, strict=True)
+        ]
+        return draw_rows(
+            ax, text, bars, tick=share_tick, kind="Bars of 100%", legend=parts
+        )
+    total, bars = float(rows["value"].sum()), []
+    for part, table in zip(series, tables, strict=True):
+        calls = int(table["value"].sum())
+        whole = calls / total if total else 0.0
+        shown, more = format_share(whole, words=True), f"· {plural(calls, noun)}"
+        bars.append(Row(part.name, shown, [Mark(0, whole, part.color)], more))
+    return draw_rows(ax, text, bars, tick=share_tick)
 
 
-def _whole(spec: MetricSpec) -> pl.Expr:
-    """Return the denominator of the shares: that of the metric, or the sum."""
-    wholes = (one.whole for one in spec.drawn if one.part == spec.main)
-    return next((one for one in wholes if one is not None), pl.col(spec.main).sum())
-
-
-def _draw_keys(
-    ax: Axes, data: ChartData, rows: pl.DataFrame, what: str, note: list[str]
-) -> AxesLayout:
-    """Draw the shares of a key: of all series over time, or of each as a bar."""
-    (key, *_), value = data.spec.key_names, pl.col("value")
-    unfolded = rows.drop("folded", strict=False)
-    if data.zone is not None:
-        is_sum = rows.select(*PERIOD, key).is_duplicated().any()
-        what += " of all series" if is_sum else ""
-        whole = value.sum().over("period").alias("~whole")
-        data, unfolded = data._replace(by=[]), unfolded.with_columns(whole)
-        return _draw_over_time(ax, data, unfolded, [key], [what], note)
-    parts, placed = fold_series(unfolded, [key], value)
-    series, placed = fold_series(
-        rows.with_columns(placed["series"].alias("~part")),
-        data.by,
-        value,
-        most=max_rows(ax),
-        lone=f"all {unit_noun(data.spec[data.spec.main].unit)}s",
-    )
-    counts = np.zeros((len(parts), len(series)))
-    cells = placed.group_by("~part", "series").agg(value.sum())
-    counts[cells["~part"].to_numpy(), cells["series"].to_numpy()] = cells["value"]
-    sums = counts.sum(axis=0)
-    shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
-    text = build_text(data, note, what)
-    names = [part.name for part in series]
-    return draw_share_bars(ax, text, names, parts, shares)
+def _divide_bar(parts: Sequence[Series], rows: pl.DataFrame) -> list[Mark]:
+    """Return the parts of a bar of 100%."""
+    total, start, marks = float(rows["value"].sum()), 0.0, []
+    for place, part in enumerate(parts):
+        value = float(rows.filter(pl.col("~part") == place)["value"].sum())
+        share = value / total if total else 0.0
+        text = format_share(share) if share else ""
+        marks.append(Mark(start, start + share, part.color, part.name, text=text))
+        start += share
+    return marks

@@ -1,4 +1,4 @@
-"""Format ticks; measure, fit, wrap and draw text."""
+"""Format values; measure, fit, wrap and draw text."""
 
 from __future__ import annotations
 
@@ -31,13 +31,6 @@ _WIDE = "\N{EM DASH}"
 _LONGEST_NAME = 400  # characters; no chart has room for more
 
 
-def tick_of(measure: Measure) -> Callable[..., str]:
-    """Return what writes the values of a measure on an axis."""
-    if measure.is_money:
-        return _usd_tick
-    return share_tick if measure.is_share else count_tick
-
-
 def format_value(measure: Measure, value: Figure | float, *, words: bool) -> str:
     """Format a value of a measure, short."""
     if measure.is_money:
@@ -47,19 +40,26 @@ def format_value(measure: Measure, value: Figure | float, *, words: bool) -> str
     return format_count(value, "short", words=words)
 
 
-def count_tick(value: float, _index: float = 0) -> str:
+def tick_of(measure: Measure) -> Callable[..., str]:
+    """Return what writes the values of a measure on an axis."""
+    if measure.is_money:
+        return _usd_tick
+    return share_tick if measure.is_share else _count_tick
+
+
+def _count_tick(value: float, _place: float = 0) -> str:
     """Format a count or a ratio on an axis."""
     return format_count(value, "short")
 
 
-def share_tick(value: float, _index: float = 0) -> str:
-    """Format a share on an axis."""
-    return format_share(value, "exact")
-
-
-def _usd_tick(value: float, _index: float = 0) -> str:
+def _usd_tick(value: float, _place: float = 0) -> str:
     """Format dollars on an axis."""
     return format_usd(value, "short")
+
+
+def share_tick(value: float, _place: float = 0) -> str:
+    """Format a share on an axis."""
+    return format_share(value, "exact")
 
 
 @lru_cache(maxsize=16)
@@ -69,7 +69,13 @@ def _load_fonts(names: tuple[str, ...], weight: str) -> list[FT2Font]:
     return [get_font(path) for path in dict.fromkeys(paths)]
 
 
-def printable(text: str, style: Style) -> str:
+def _glyphs(style: Style) -> Callable[[str], bool]:
+    """Return a function that returns whether a font has a character."""
+    fonts = _load_fonts(tuple(families()), style.weight)
+    return lambda char: any(font.get_char_index(ord(char)) for font in fonts)
+
+
+def _printable(text: str, style: Style) -> str:
     """Replace control characters and characters that no font has.
 
     In SVG whose text is not drawn as paths, the reader's fonts have them.
@@ -85,12 +91,6 @@ def printable(text: str, style: Style) -> str:
         else substitute
         for char in text
     )
-
-
-def _glyphs(style: Style) -> Callable[[str], bool]:
-    """Return a function that returns whether a font has a character."""
-    fonts = _load_fonts(tuple(families()), style.weight)
-    return lambda char: any(font.get_char_index(ord(char)) for font in fonts)
 
 
 @lru_cache(maxsize=4096)
@@ -113,11 +113,16 @@ def text_width(text: str, style: Style) -> float:
     return _measure(text, style, tuple(families()))
 
 
+def widest(texts: Sequence[str], style: Style) -> float:
+    """Return the width of the widest line in points, 0 if there is none."""
+    return max((text_width(text, style) for text in texts), default=0.0)
+
+
 def fit(text: str, style: Style, width: float) -> str:
     """Make a text printable, and shorten it in its middle to `width` points."""
     if len(text) > _LONGEST_NAME:
         text = f"{text[: _LONGEST_NAME // 2]}…{text[-_LONGEST_NAME // 2 :]}"
-    text = printable(text, style)
+    text = _printable(text, style)
 
     def cut(length: int) -> str:
         return f"{text[: length - length // 2]}…{text[len(text) - length // 2 :]}"
@@ -130,25 +135,16 @@ def fit(text: str, style: Style, width: float) -> str:
     return cut(max(1, bisect_right(range(len(text)), width, key=cut_width) - 1))
 
 
-def wrap(parts: Sequence[str], joint: str, style: Style, width: float) -> str:
-    """Join parts into lines no wider than `width` points."""
-    whole = printable(joint.join(parts), style)
-    if len(whole) <= _LONGEST_NAME and text_width(whole, style) <= width:
-        return whole
-    lines: list[str] = []
-    for part in parts:
-        if " " in part and text_width(printable(part, style), style) > width:
-            fitted = wrap(part.split(" "), " ", style, width)
-        else:
-            fitted = fit(part, style, width)
-        longer = f"{lines[-1]}{joint}{fitted}" if lines else fitted
-        # A part may take several lines itself.
-        widths = [text_width(line, style) for line in longer.split("\n")]
-        if lines and max(widths) <= width:
+def wrap(text: str, style: Style, width: float) -> str:
+    """Break a text into lines no wider than `width` points."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {fit(word, style, width)}".strip()
+        if text_width(longer, style) <= width:
             lines[-1] = longer
         else:
-            lines.append(fitted)
-    return "\n".join(lines)
+            lines.append(fit(word, style, width))
+    return "\n".join(filter(None, lines))
 
 
 def text_height(lines: str, style: Style) -> float:
@@ -165,15 +161,13 @@ def write(
     align: str = "left bottom",
     *,
     color: str | None = None,
-    inside: bool = False,
     coords: str | tuple[str, str] = "axes fraction",
 ) -> Annotation:
     """Draw plain text at a position in the axes (0 to 1), offset by points.
 
     The colour is muted by default, and adjusted until it is readable on the background
-    of the figure. With `inside` it is used as it is.
+    of the figure.
     """
-    shade = color or current_theme().muted
     return ax.annotate(
         text,
         at,
@@ -183,7 +177,7 @@ def write(
         horizontalalignment=align.split()[0],
         verticalalignment=align.split()[1],
         fontproperties=style.font,
-        color=shade if inside else readable(shade, background(ax)),
+        color=readable(color or current_theme().muted, background(ax)),
         linespacing=LEADING,
         annotation_clip=False,
         parse_math=False,  # a model may be named $x^$

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-from matplotlib.dates import DateFormatter, date2num
+from matplotlib.dates import date2num
 
 from toolkit.errors import UnsuitableColumnError
 from toolkit.formatting.dates import (
@@ -21,7 +20,7 @@ from toolkit.formatting.dates import (
 )
 
 if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -69,14 +68,19 @@ class Length(NamedTuple):
         return unit if self.number == 1 else f"{self.number}-{unit} period"
 
 
-_TICK_STEPS = (
-    *(Length(number, "m") for number in (1, 2, 5, 10, 15, 30)),
-    *(Length(number, "h") for number in (1, 2, 3, 6, 12)),
-    *(Length(number, "d") for number in (1, 2, 4)),
-    *(Length(number, "w") for number in (1, 2)),
-    *(Length(number, "mo") for number in (1, 3, 6, 12, 24, 60, 120)),
-    *(Length(number, "w") for number in (4, 8, 13, 26, 52)),  # of weeks only
-)
+# From tick to tick; the last ones are of periods of weeks.
+_STEPS = [
+    Length(number, unit)
+    for unit, numbers in (
+        ("m", (1, 2, 5, 10, 15, 30)),
+        ("h", (1, 2, 3, 6, 12)),
+        ("d", (1, 2, 4)),
+        ("w", (1, 2)),
+        ("mo", (1, 3, 6, 12, 24, 60, 120)),
+        ("w", (4, 8, 13, 26, 52)),
+    )
+    for number in numbers
+]
 
 
 def time_zone(frame: pl.DataFrame, name: str = PERIOD[0]) -> str:
@@ -113,38 +117,23 @@ def _period_length(periods: pl.DataFrame) -> Length:
     return Length(seconds // _SECONDS[unit], unit)
 
 
-def _tick_step(length: Length, span: float, most: float) -> Length:
-    """Return the finest step that falls on starts of periods and gives few ticks."""
-    least = max(1, ceil(span / length.seconds / most)) * length.seconds
-    for step in _TICK_STEPS:
-        whole = _DAY if step.unit == "mo" else step.seconds
-        on_starts = whole % length.seconds == 0 or step.seconds % length.seconds == 0
-        if on_starts and least <= step.seconds <= 3 * least:
-            return step
-    return Length(length.number * least // length.seconds, length.unit)
+def _choose_ticks(
+    starts: pl.Series, length: Length, most: float
+) -> tuple[NDArray[np.bool_], str]:
+    """Return which starts of periods have a tick, and the unit of their labels.
 
-
-def _tick_moments(periods: pl.DataFrame, step: Length) -> pl.Series:
-    """Return round wall clock times within the periods, one step apart."""
-    first, last = periods["period"].head(1), periods["period_end"].tail(1)
-    begin = first.dt.replace_time_zone(None)
-    if step.unit in {"d", "w"}:
-        begin = begin.dt.truncate("1d")
-    elif step.unit == "mo" or _DAY % step.seconds == 0:
-        begin = begin.dt.truncate(step.interval)
-    # When clocks go back, the end may be earlier on the wall clock than an hour before.
-    end = last.dt.replace_time_zone(None).item() + timedelta(hours=3)
-    wall = pl.datetime_range(begin.item(), end, step.interval, eager=True)
-    # An hour that occurs twice gets two ticks if the steps are hours or less.
-    turns: list[Literal["earliest", "latest"]] = ["earliest", "latest"]
-    moments = pl.concat(
-        wall.dt.replace_time_zone(
-            time_zone(periods), ambiguous=turn, non_existent="null"
-        )
-        for turn in (turns if step.seconds <= _SECONDS["h"] else turns[:1])
-    ).unique()
-    inside = moments.filter((moments >= first) & (moments < last)).sort()
-    return first if inside.is_empty() else inside
+    They are on round times, such as Mondays, as close as there is room for.
+    """
+    for step in _STEPS:
+        ratio = step.seconds / length.seconds
+        if ratio >= 1:
+            on_step = (starts == starts.dt.truncate(step.interval)).to_numpy()
+            # Mondays that are the first of a month are no months.
+            least = max(min(2, len(starts)), len(starts) // ratio / 2)
+            if least <= on_step.sum() <= most:
+                return on_step, step.unit
+    every = ceil(len(starts) / most)
+    return np.arange(len(starts)) % every == 0, length.unit
 
 
 def _tick_label(moment: datetime, before: datetime | None, unit: str) -> str:
@@ -218,53 +207,42 @@ def build_span(rows: pl.DataFrame) -> Span:
 
 def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> None:
     """Set the time range, with whole first and last periods, and the ticks."""
-    length, zone = span.length, time_zone(span.periods)
-    usual = length.seconds / _DAY
-    days = span.ends[-1] - span.starts[0]
-    margin = max(0.004 * days, (_MIN_PERIODS * usual - days) / 2)
-    ax.set_xlim(span.starts[0] - margin, span.ends[-1] + margin)
-    most = max(1, width / label_width)
-    step = _tick_step(length, (days + 2 * margin) * _DAY, most)
-    moments = _tick_moments(span.periods, step)
-    at = elapsed_days(moments)
-    near = np.searchsorted(span.starts, at).clip(max=len(span.starts) - 1)
-    lasting = np.where(span.starts[near] == at, (span.ends - span.starts)[near], usual)
-    _set_ticks(ax, at + lasting / 2, moments, step.unit, (width, label_width))
-    ax.fmt_xdata = DateFormatter(  # type: ignore[no-untyped-call] # no stubs
-        "%Y-%m-%d %H:%M", ZoneInfo(zone)
-    )
+    low, high = span.starts[0], span.ends[-1]
+    missing = _MIN_PERIODS * span.length.seconds / _DAY - (high - low)
+    margin = max(0.004 * (high - low), missing / 2)
+    first, last = pl.col(PERIOD[0]).min(), pl.col(PERIOD[0]).max()
+    every = pl.datetime_range(first, last, span.length.interval)
+    starts = span.periods.select(every).to_series()
+    # With the margin the periods are closer than the width divided by their number.
+    most = max(1, width / label_width * (high - low) / (high - low + 2 * margin))
+    shown, unit = _choose_ticks(starts, span.length, most)
+    ends = np.append(elapsed_days(starts)[1:], high)
+    middles = (elapsed_days(starts) + ends) / 2
+    _set_ticks(ax, middles[shown], starts.filter(pl.Series(shown)), unit)
+    ax.set_xlim(low - margin, high + margin)
 
 
 def set_moment_axis(
     ax: Axes, rows: pl.DataFrame, width: float, label_width: float
 ) -> None:
     """Set the time range from `first_seen` to `last_seen`, and the ticks."""
-    ends = rows.select(
-        pl.col("first_seen").min().alias("period"),
-        pl.col("last_seen").max().alias("period_end"),
-    )
-    low, high = (float(elapsed_days(ends[name])[0]) for name in PERIOD)
+    first, last = pl.col("first_seen").min(), pl.col("last_seen").max()
+    low, high = elapsed_days(rows.select(first.append(last)).to_series())
     margin = max(0.01 * (high - low), 0.5 / 24)
-    ax.set_xlim(low - margin, high + margin)
     most = max(1, min(4, width / 32), width / label_width)
-    step = _tick_step(Length(1, "s"), (high - low + 2 * margin) * _DAY, most)
-    moments = _tick_moments(ends, step)
-    at = elapsed_days(moments)
-    _set_ticks(ax, at, moments, step.unit, (width, label_width))
+    seconds = (high - low) * _DAY
+    step = next((one for one in _STEPS if seconds <= one.seconds * most), _STEPS[-1])
+    begin = first.dt.truncate(step.interval)
+    every = pl.datetime_range(begin, last, step.interval)
+    moments = rows.select(every).to_series()
+    if len(moments) > 1:
+        moments = moments.filter(elapsed_days(moments) >= low - margin)
+    _set_ticks(ax, elapsed_days(moments), moments, step.unit)
+    ax.set_xlim(low - margin, high + margin)
 
 
-def _set_ticks(
-    ax: Axes, at: Numbers, moments: pl.Series, unit: str, widths: tuple[float, float]
-) -> None:
-    """Set labelled ticks; left-align a long first label, clear of the value axis."""
+def _set_ticks(ax: Axes, at: Numbers, moments: pl.Series, unit: str) -> None:
+    """Set ticks; a label leaves out what the one before shows."""
     times = moments.to_list()
     pairs = zip(times, [None, *times], strict=False)
     ax.set_xticks(at, [_tick_label(*pair, unit) for pair in pairs])
-    width, label_width = widths
-    low, high = ax.get_xlim()
-    label = ax.get_xticklabels()[0]
-    longest = max(len(line) for line in label.get_text().split("\n"))
-    from_left = (ax.get_xticks()[0] - low) / (high - low) * width
-    half = longest * label_width / 16  # about 8 characters per label
-    if from_left < half - 8:  # points of overhang
-        label.set_horizontalalignment("left")

@@ -12,7 +12,6 @@ from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
     from matplotlib.axes import Axes
 
     from toolkit.charts.series import ChartData
@@ -67,13 +66,6 @@ def build_text(
     subtitle = "; ".join([what, *details])
     subtitle += _format_incomplete(span, mark) if span else ""
     return ChartText(format_title(data.spec.title, data.by, span), subtitle, note)
-
-
-def why_empty(data: ChartData, values: pl.Series, measure: Measure) -> str:
-    """Return why a chart of dated values is empty, or an empty text if it is not."""
-    if values.null_count() < len(values):
-        return ""
-    return why_unknown(measure) if len(values) else no_rows(data)
 
 
 def name_lack(measure: Measure) -> str:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from toolkit import errors
+from toolkit import errors, system
 from toolkit.cli import output
 from toolkit.cli.metrics import metric, plot, tokens
-from toolkit.cli.money import cost, explain, reconcile
+from toolkit.cli.money import cost, explain, focus, reconcile
 from toolkit.cli.options import LOG_FORMAT, RANGE, READ, LogsOrExport, shared
 from toolkit.cli.report import check_rejects, config, report
 from toolkit.cli.usage import usage_sentence
@@ -126,7 +126,7 @@ def start(
         output.print_result(ctx.get_help())
 
 
-for _command in (tokens, metric, plot, cost, explain, reconcile, report, config):
+for _command in (tokens, metric, plot, cost, explain, focus, reconcile, report, config):
     _app.command(cls=_Command)(_command)
 
 
@@ -261,11 +261,11 @@ def verify(directory: _Export) -> None:
 @_app.command(cls=_Command)
 @shared("wait")
 def compact(directory: _Export, **options: Any) -> None:
-    """Merge small files of past days; a local export on Linux stays readable."""
+    """Merge small files of past days; except on Windows an export stays readable."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.compact import compact as compact_export
 
-    if sys.platform != "linux" or is_uri(directory):
+    if is_uri(directory) or not system.EXCHANGES_AT_ONCE:
         output.print_message("do not read this export while it is being compacted")
     done = compact_export(directory, **options)
     kinds = "directory" if done.directories == 1 else "directories"
@@ -376,7 +376,7 @@ def _flush(code: str | int | None) -> str | int | None:
         sys.stdout.flush()
     except OSError as error:
         _discard(sys.stdout)
-        if not code and not isinstance(error, BrokenPipeError):
+        if not code and not system.is_closed_pipe(error):
             _complain(f"output: {error.strerror or error}")
         return code or _FAILURE
     return code

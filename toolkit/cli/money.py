@@ -1,16 +1,17 @@
-"""The commands about money: `cost`, `explain` and `reconcile`."""
+"""The commands about money: `cost`, `explain`, `focus` and `reconcile`."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from toolkit.cli import output
 from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.values import parse_pairs
-from toolkit.errors import plural
+from toolkit.cli.values import check_folder, parse_pairs
+from toolkit.errors import OptionError, plural
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
@@ -95,6 +96,40 @@ def explain(
         output.print_message(explained.summary)
 
 
+@shared("month", "to_focus", "account", "provider", "prices", *READ)
+def focus(
+    logs: LogsOrExport,
+    month: str,
+    to: Path,
+    account: str | None = None,
+    provider: str | None = None,
+    prices: str | None = None,
+    **options: Any,
+) -> None:
+    """Write the costs of a month in the columns of FOCUS 1.2, for a FinOps tool."""
+    # Imported here: what a command does not use is not loaded.
+    from toolkit.pricing.focus_export import focus as focus_rows
+    from toolkit.pricing.focus_export import month_span
+    from toolkit.reading.scan import scan
+
+    _check_focus_file(to)
+    since, until = month_span(month)
+    with output.show_progress("reading") as progress:
+        choices = scan(logs, since=since, until=until, progress=progress, **options)
+        rows = focus_rows(
+            choices, month=month, prices=prices, provider=provider, account=account
+        )
+    if to.suffix == ".csv":
+        rows.write_csv(to, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    else:
+        rows.write_parquet(to)
+    unpriced = int(rows["x_ResponsesUnpriced"].sum())
+    unknown = f", without the unknown cost of {plural(unpriced, 'response')}"
+    output.print_message(
+        f"{to} written, {plural(rows.height, 'row')}{unknown if unpriced else ''}"
+    )
+
+
 @shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
 def reconcile(
     logs: LogsOrExport,
@@ -131,6 +166,13 @@ def reconcile(
     differs = rows.filter(is_total=False)["explanation"] != reconciliation.AGREES
     if "tolerance" in own and differs.any():
         raise typer.Exit(_DIFFERS)
+
+
+def _check_focus_file(to: Path) -> None:
+    """Raise an error if a file cannot be written, before anything is read."""
+    if to.suffix not in {".csv", ".parquet"}:
+        raise OptionError("to", str(to), expected="a .parquet or .csv file")
+    check_folder(to)
 
 
 def _print_elsewhere(

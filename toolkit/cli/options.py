@@ -6,6 +6,7 @@ the command line or in the settings file, as keywords of the library.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from functools import wraps
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit import errors
+from toolkit.cli.output import print_message
 from toolkit.cli.values import RejectLimit, parse_duration, parse_number, parse_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _NONE = "none"
-_FILE = "settings_file"
+_FILE, _IS_ABOVE = "settings_file", "settings_file_is_above"
 # Errors about one option, and its name.
 _AT_FAULT: dict[type[errors.ToolkitError], str] = {
     errors.SourceError: "sources",
@@ -81,6 +83,8 @@ def _use_settings(ctx: typer.Context, file: str | None) -> None:
 
     found = read_configuration(file)
     ctx.meta[_FILE] = found.file
+    is_named = file or os.environ.get("TOOLKIT_CONFIG")
+    ctx.meta[_IS_ABOVE] = not is_named and Path(found.file or "").is_absolute()
     ctx.default_map = found.options_of(ctx.info_name or "")
 
 
@@ -159,6 +163,12 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if forms:
         options["form"] = forms[0]
     _drop_fixed(ctx, options)
+    if "last" in options and options.keys() & {"since", "until"}:
+        if not is_configured(ctx, "last"):
+            ctx.fail("--last cannot be combined with --since or --until")
+        del options["last"]
+    if ctx.meta.get(_IS_ABOVE):
+        _name_settings(ctx, [name for name in values if name not in options])
     if "tag" in options:
         options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
     if "color" in options:
@@ -175,10 +185,6 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if "wait" in options:
         options["wait"] = parse_duration(options["wait"])
     bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
-    if "last" in bounds and bounds.keys() & {"since", "until"}:
-        if not is_configured(ctx, "last"):
-            ctx.fail("--last cannot be combined with --since or --until")
-        del bounds["last"]
     if bounds.keys() - {"now"}:
         # Imported here: polars is not needed for --help.
         from toolkit.expressions.time_ranges import chosen
@@ -196,6 +202,15 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     if compares_all and not has_range and ctx.info_name != "report":
         ctx.fail("--every none --compare needs --since and --until, or --last")
     return options
+
+
+def _name_settings(ctx: typer.Context, unused: list[str]) -> None:
+    """Print which settings a command takes from a file that may be unexpected."""
+    names = [one for one in ctx.params if one not in unused and is_configured(ctx, one)]
+    if names:
+        settings = {parameter: name for name, parameter in _PARAMETERS.items()}
+        used = sorted({settings.get(name, name) for name in names})
+        print_message(f"settings of {ctx.meta[_FILE]}: {', '.join(used)}")
 
 
 def _drop_fixed(ctx: typer.Context, options: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from toolkit import system
 from toolkit.errors import DamagedExportError
-from toolkit.exports.directory import DirectoryTarget, exchange, open_target
+from toolkit.exports.directory import DirectoryTarget, open_target
 from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part
 from toolkit.formatting.parameters import check_path, check_type
 from toolkit.reading import manifest, object_store
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     from toolkit.exports.store_prefix import ObjectStoreTarget
@@ -51,7 +52,7 @@ def compact(
     """Merge the small parts of closed days, and of the rejects.
 
     Each directory is rebuilt beside the old one, and the two are swapped atomically
-    (on Linux; elsewhere the directory is missing for an instant). So a reader sees each
+    (on Windows the directory is missing for an instant). So a reader sees each
     row once; one that has listed the old parts may fail to open them, but never counts
     a row twice. In a store, merged parts are uploaded beside those that they replace:
     `toolkit.scan` sees each row once, other readers see some rows twice until the end.
@@ -160,17 +161,18 @@ def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
         directory / folder.path,
     )
     staged.mkdir(exist_ok=True)
+    small = {PurePosixPath(part).name for part in folder.small}
     for path in placed.iterdir():  # large parts, and files of others
-        if str(path) not in folder.small:
-            os.link(path, staged / path.name)
+        if path.name not in small:
+            system.link(path, staged / path.name)
     rows = _write_merged(folder, staged / _find_free_name(folder.parts, state.run))
     if rows != sum(map(_count_rows, folder.small)):
         fault = "its parts have changed during the compaction"
         raise DamagedExportError(str(placed), fault=fault)
-    manifest.sync_directory(staged)
-    exchange(staged, placed)
-    manifest.sync_directory(placed.parent)
-    manifest.sync_directory(staged.parent)
+    system.sync_directory(staged)
+    system.exchange(staged, placed)
+    system.sync_directory(placed.parent)
+    system.sync_directory(staged.parent)
     for path in staged.iterdir():
         path.unlink()
 

@@ -6,18 +6,13 @@ and commit them by replacing state.json.
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import fcntl
-import os
 import shutil
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
-from toolkit import errors
+from toolkit import errors, system
 from toolkit.exports.store_prefix import ObjectStoreTarget, open_prefix
 from toolkit.reading import manifest, object_store
 from toolkit.reading.discovery import is_export
@@ -26,13 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from toolkit.reading.manifest import Manifest
-
-_POLL_SECONDS = 0.05
-# Arguments and errors of the Linux call renameat2.
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
-_NOT_SUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
-_ASIDE = ".aside"
 
 
 @contextmanager
@@ -63,7 +51,7 @@ def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
     """Create a directory and lock it; the lock is released when the process ends."""
     try:
         directory.mkdir(parents=True)
-        manifest.sync_directory(directory.parent)
+        system.sync_directory(directory.parent)
     except FileExistsError:
         if not directory.is_dir():
             raise errors.NotEmptyError(str(directory)) from None
@@ -72,27 +60,8 @@ def _lock_directory(directory: Path, wait: float) -> Iterator[None]:
     is_ours = manifest.LOCK_FILE in names and names <= manifest.OWN_NAMES
     if names and not is_ours and not is_export(str(directory)):
         raise errors.NotEmptyError(str(directory))
-    handle = os.open(directory / manifest.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        take_lock(handle, str(directory), wait)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    with system.lock(directory / manifest.LOCK_FILE, str(directory), wait):
         yield
-    finally:
-        os.close(handle)
-
-
-def take_lock(handle: int, directory: str, wait: float) -> None:
-    """Lock an open file, waiting if asked; raise `BusyError` if it stays locked."""
-    deadline = time.monotonic() + wait
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if time.monotonic() >= deadline:
-            holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
-            raise errors.BusyError(directory, holder=f"process {holder or 'unknown'}")
-        time.sleep(_POLL_SECONDS)
 
 
 class DirectoryTarget:
@@ -135,13 +104,13 @@ class DirectoryTarget:
         """
         if not self.staging.exists():
             return
-        _finish_exchanges(self.staging, self.directory)
+        system.finish_exchanges(self.staging, self.directory)
         if self.was_committing():
             for kind in manifest.KINDS:
                 staged = manifest.list_part_files(str(self.staging), kind)
                 generations = map(manifest.parse_generation, staged)
                 if any(number <= self.generation for number in generations):
-                    exchange(self.staging / kind, self.directory / kind)
+                    system.exchange(self.staging / kind, self.directory / kind)
         for path in self.parts():
             if manifest.parse_generation(path) > self.generation:
                 Path(path).unlink()
@@ -149,10 +118,10 @@ class DirectoryTarget:
             placed = self.directory / kind
             placed.mkdir(exist_ok=True)
             for day in [path for path in placed.iterdir() if path.is_dir()]:
-                manifest.sync_directory(day)
+                system.sync_directory(day)
                 if not any(day.iterdir()):
                     day.rmdir()
-            manifest.sync_directory(placed)
+            system.sync_directory(placed)
         self.remove_open_files()
         self.remove_staging()
 
@@ -185,7 +154,7 @@ class DirectoryTarget:
         if self.staging.exists():
             return self.staging
         self.staging.mkdir()
-        manifest.sync_directory(self.directory)
+        system.sync_directory(self.directory)
         for name in manifest.KINDS:
             (self.staging / name).mkdir()
             (self.directory / name).mkdir(exist_ok=True)
@@ -200,7 +169,7 @@ class DirectoryTarget:
     def adopt(self, staged: str, path: Path) -> None:
         """Move a part that a worker has written to its place in staging."""
         (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
-        Path(staged).rename(self.staging / path)
+        system.replace(Path(staged), self.staging / path)
 
     def commit(self, made: Sequence[Path], state: Manifest) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
@@ -211,21 +180,21 @@ class DirectoryTarget:
             self.put(readme, manifest.README.format(directory=where))
         text = manifest.format_manifest(state)
         if self.rewrite:
-            manifest.write_synced(self.staging / manifest.STATE_FILE, text)
+            system.write(self.staging / manifest.STATE_FILE, text.encode())
             self.exchange_parts(made)
             made = [Path(state.open)] if state.open else []
         self.add_parts(made)
         self.put(self.directory / manifest.STATE_FILE, text)
         self.state, self.generation = state, state.generation
-        manifest.sync_directory(self.directory)
+        system.sync_directory(self.directory)
         self.remove_open_files()
         self.remove_staging()
 
     def put(self, path: Path, text: str) -> None:
         """Replace a file atomically."""
         staged = self.staging / path.name
-        manifest.write_synced(staged, text)
-        staged.replace(path)
+        system.write(staged, text.encode())
+        system.replace(staged, path)
 
     def add_parts(self, made: Sequence[Path]) -> None:
         """Rename parts into place, beside those that are there."""
@@ -233,54 +202,21 @@ class DirectoryTarget:
         for path in made:
             placed = self.directory / path
             placed.parent.mkdir(parents=True, exist_ok=True)
-            (self.staging / path).rename(placed)
+            system.replace(self.staging / path, placed)
             changed |= {placed.parent, placed.parent.parent}
         for directory in changed:
-            manifest.sync_directory(directory)
+            system.sync_directory(directory)
 
     def exchange_parts(self, made: Sequence[Path]) -> None:
         """Replace all parts by the staged ones."""
         for parent in {self.staging / path.parent for path in made}:
-            manifest.sync_directory(parent)
+            system.sync_directory(parent)
         for name in manifest.KINDS:
-            manifest.sync_directory(self.staging / name)
-            exchange(self.staging / name, self.directory / name)
-        manifest.sync_directory(self.staging)
-        manifest.sync_directory(self.directory)
+            system.sync_directory(self.staging / name)
+            system.exchange(self.staging / name, self.directory / name)
+        system.sync_directory(self.staging)
+        system.sync_directory(self.directory)
 
 
 # Where an export goes.
 Target: TypeAlias = DirectoryTarget | ObjectStoreTarget
-
-
-def exchange(staged: Path, placed: Path) -> None:
-    """Swap the names of two directories, atomically where the system can.
-
-    Elsewhere there is a moment without `placed`; if a run is killed in it,
-    `_finish_exchanges` completes or undoes the swap.
-    """
-    number = _call_renameat2(staged, placed)
-    if number in _NOT_SUPPORTED:
-        aside = staged.with_name(staged.name + _ASIDE)
-        placed.rename(aside)
-        staged.rename(placed)
-        aside.rename(staged)
-    elif number:
-        raise OSError(number, os.strerror(number), str(placed))
-
-
-def _call_renameat2(staged: Path, placed: Path) -> int:
-    """Swap two names at once; return 0, or the number of the error."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return errno.ENOSYS
-    names = _AT_FDCWD, os.fsencode(staged), _AT_FDCWD, os.fsencode(placed)
-    return ctypes.get_errno() if renameat2(*names, _RENAME_EXCHANGE) else 0
-
-
-def _finish_exchanges(staging: Path, directory: Path) -> None:
-    """Complete or undo the swap in which a run was killed, if it was not atomic."""
-    for aside in sorted(staging.rglob(f"*{_ASIDE}")):
-        staged = aside.with_name(aside.name.removesuffix(_ASIDE))
-        placed = directory / staged.relative_to(staging)
-        aside.rename(staged if placed.exists() else placed)

@@ -6,14 +6,14 @@ see only whole files, and the next run removes what an interrupted run has left.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Unpack
 
+from toolkit import system
 from toolkit.errors import OptionError
-from toolkit.exports.directory import open_target, take_lock
+from toolkit.exports.directory import open_target
 from toolkit.exports.parts import PartWriter, filter_span
 from toolkit.exports.run import ExportRun
 from toolkit.expressions.time_ranges import Moment, Span, span
@@ -23,13 +23,14 @@ from toolkit.reading.batching import iter_tables
 from toolkit.reading.discovery import Sources, list_names
 from toolkit.reading.ledger import STREAM_COUNTS, LedgerBuilder, RejectCount
 from toolkit.reading.log_reader import LogReader, open_logs
-from toolkit.reading.manifest import Manifest, sync_directory, write_errors
+from toolkit.reading.manifest import Manifest, write_errors
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.reading.pieces import KEY
 from toolkit.reading.sources import PARQUET
 from toolkit.schema.validation import validate_rows
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
 
@@ -218,8 +219,11 @@ def _count_streams(ledger: LedgerBuilder, still_open: int = 0) -> StreamCounts:
 
 def _check_target(to: str) -> None:
     """Check that a target is not the name of a file of another kind."""
-    is_name = not object_store.is_uri(to) and to.lower().endswith(_OTHER_FILES)
-    if is_name and not _is_file_name(to) and not Path(to).is_dir():
+    if object_store.ADDRESS.match(to):
+        object_store.check_target(to)
+    elif _is_file_name(to) or Path(to).is_dir():
+        return
+    elif to.lower().endswith(_OTHER_FILES):
         expected = "a directory or a file that ends in .parquet"
         raise OptionError("to", to, expected=expected)
 
@@ -234,7 +238,7 @@ def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Expor
     table = reader.plan.table
     counts = LedgerBuilder(reader.logs, table)
     stream = counts.count_all(filter_span(reader.iter_decoded(), within))
-    with _replace_file(to, wait) as handle, PartWriter(handle, table.arrow) as writer:
+    with _replace_file(to, wait) as file, PartWriter(file, table.arrow) as writer:
         for rows in iter_tables(stream, table.arrow):
             validate_rows(rows, table)
             writer.write_table(rows)
@@ -246,48 +250,27 @@ def _export_file(reader: LogReader, to: str, within: Span, wait: float) -> Expor
 
 
 @contextmanager
-def _replace_file(to: str, wait: float) -> Iterator[int]:
-    """Yield a new file to write to; then rename or upload it to its place."""
+def _replace_file(to: str, wait: float) -> Iterator[BinaryIO]:
+    """Yield a new file to write to and close; then rename or upload it to its place."""
     with write_errors(to):
         if object_store.is_uri(to):
             with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
                 staged = Path(folder) / "choices.parquet"
-                yield os.open(staged, os.O_WRONLY | os.O_CREAT, 0o666)
+                yield staged.open("wb")
                 object_store.put_file(to, staged)
             return
         target = Path(to)
         staged = target.with_name(f".{target.name}.staging")
-        lock = _open_locked(staged, to, wait)
-        try:
-            yield os.open(staged, os.O_WRONLY | os.O_TRUNC)
-            staged.replace(target)
-            sync_directory(target.parent)
-        except BaseException:
-            with suppress(OSError):
-                staged.unlink()
-            raise
-        finally:
-            os.close(lock)
-
-
-def _open_locked(staged: Path, to: str, wait: float) -> int:
-    """Open and lock a file; the lock is released when the process ends.
-
-    The process that had the lock before may have renamed the file meanwhile: then the
-    file of that name is a new one, and is locked instead.
-    """
-    while True:
-        handle = os.open(staged, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            take_lock(handle, to, wait)
-            if os.path.lexists(staged) and os.path.samestat(
-                os.fstat(handle), staged.stat()
-            ):
-                return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+        locked = target.with_name(f".{target.name}.lock")
+        with system.lock(locked, to, wait, remove=True):
+            try:
+                yield staged.open("wb")
+                system.replace(staged, target)
+                system.sync_directory(target.parent)
+            except BaseException:
+                with suppress(OSError):
+                    staged.unlink()
+                raise
 
 
 def _check_options(state: Manifest, options: Mapping[str, object]) -> None:

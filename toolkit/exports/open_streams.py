@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from toolkit import system
 from toolkit.errors import DamagedExportError
 from toolkit.exports.parts import open_part
 from toolkit.reading import manifest
@@ -26,10 +26,9 @@ def write_pieces(path: Path, streams: Streams) -> None:
     """Write and sync the pieces of open streams; only the owner can read the text."""
     pieces = streams.left_open().to_arrow()
     path.parent.mkdir(exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+    with system.create_private(path) as file:
         pq.write_table(pieces, file, write_page_checksum=True)
-        file.flush()
-        os.fsync(file.fileno())
+        system.sync(file)
 
 
 def read_pieces(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -10,12 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from toolkit import system
 from toolkit.reading import object_store
 from toolkit.reading.batching import BatchBuffer
 from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR, format_part_name
@@ -195,8 +195,8 @@ class Parts:
 class PartWriter:
     """Write one Parquet file, which is on disk once it is closed."""
 
-    def __init__(self, handle: int, schema: pa.Schema) -> None:
-        self.file = os.fdopen(handle, "wb")
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
+        self.file = file
         self.busy: Future[None] | None = None  # a row group that is being written
         leaves = {*_list_leaves(schema)}
         repeated, unique = sorted(leaves - _UNIQUE), sorted(leaves & _UNIQUE)
@@ -235,8 +235,7 @@ class PartWriter:
             if self.busy is not None:
                 self.busy.result()
             self.parquet.close()
-            self.file.flush()
-            os.fsync(self.file.fileno())
+            system.sync(self.file)
         finally:
             self.file.close()
 
@@ -263,9 +262,8 @@ def open_part(part: str) -> Iterator[pq.ParquetFile]:
 def create_part(path: Path, table: Table) -> PartWriter:
     """Create a part; only its owner can read rejects, which contain whole lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = 0o600 if table is REJECTS else 0o666
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    return PartWriter(handle, table.arrow)
+    file = system.create_private(path) if table is REJECTS else path.open("xb")
+    return PartWriter(file, table.arrow)
 
 
 def _list_leaves(schema: pa.Schema) -> Iterator[str]:

@@ -77,7 +77,7 @@ class ExportRun:
                 name = manifest.format_part_name(self.generation, 0, run)
                 made.append(Path(manifest.OPEN_DIR, name))
                 write_pieces(self.target.stage() / made[-1], self.streams)
-                self.state = replace(self.state, open=str(made[-1]))
+                self.state = replace(self.state, open=made[-1].as_posix())
             self.target.commit(made, self.state)
 
     def write_parts(self, options: Mapping[str, object]) -> list[Path]:

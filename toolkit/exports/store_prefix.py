@@ -27,16 +27,17 @@ _STAGED_NAME = re.compile(r"(?P<generation>[0-9]{1,18})-(?P<run>[0-9a-f]{8})/")
 @contextmanager
 def open_prefix(uri: str, *, rewrite: bool) -> Iterator[ObjectStoreTarget]:
     """Open a prefix that is new, empty or an export; clean up after an error."""
-    with manifest.write_errors(uri):
-        if "//" in uri.removeprefix(object_store.SCHEME):
-            raise errors.OptionError("to", uri, expected="an address without //")
-        with tempfile.TemporaryDirectory(prefix="toolkit-") as staging:
-            target = ObjectStoreTarget(uri, Path(staging), rewrite=rewrite)
-            try:
-                yield target
-            except BaseException:
-                target.roll_back()
-                raise
+    object_store.check_target(uri)
+    with (
+        manifest.write_errors(uri),
+        tempfile.TemporaryDirectory(prefix="toolkit-") as staging,
+    ):
+        target = ObjectStoreTarget(uri, Path(staging), rewrite=rewrite)
+        try:
+            yield target
+        except BaseException:
+            target.roll_back()
+            raise
 
 
 class ObjectStoreTarget:
@@ -92,6 +93,8 @@ class ObjectStoreTarget:
             self.sweep(self.state)
         for path in made:
             self.put_part(path)
+        # From here on the store may commit, even if the request fails.
+        put, self.put = self.put, []
         try:
             data = manifest.format_manifest(state).encode()
             object_store.put_bytes(
@@ -100,12 +103,11 @@ class ObjectStoreTarget:
         except (errors.PreconditionError, OSError) as error:
             if not self.has_committed():
                 if isinstance(error, errors.PreconditionError):
+                    self.put = put
                     raise errors.BusyError(self.where, holder=_OTHER_RUN) from None
-                if error.errno == errno.EIO:
-                    # The store may still commit it: the next run removes the parts.
-                    self.put = []
+                if error.errno != errno.EIO:  # else the next run removes the parts
+                    self.put = put
                 raise
-        self.put = []
         # It is committed. What follows may fail: the next run does it again.
         with suppress(OSError):
             if self.tag is None:
@@ -138,9 +140,6 @@ class ObjectStoreTarget:
             return manifest.read_manifest(self.where).run == self.run
         except errors.NotAnExportError:
             return False
-        except errors.DamagedExportError:
-            self.put = []  # it may be committed, so its parts stay
-            raise
 
     def sweep(self, state: Manifest) -> None:
         """Delete the parts up to the generation of a state that are not part of it.
@@ -184,8 +183,6 @@ class ObjectStoreTarget:
 def _check_empty(uri: str) -> None:
     """Raise `NotEmptyError` if a prefix holds objects that no export has written."""
     for stored in object_store.list_objects(f"{uri}/"):
-        if stored.uri.endswith("/"):
-            continue  # consoles create such an object for a new folder
         first, _, rest = stored.uri.removeprefix(f"{uri}/").partition("/")
         if first == manifest.STAGING_DIR and _STAGED_NAME.match(rest):
             continue

@@ -274,10 +274,13 @@ def _count_unread_in_folder(log: TrackedLog) -> int | None:
     for folder in folders:
         with suppress(OSError, SourceError), os.scandir(folder) as entries:
             for entry in entries:
-                is_file = entry.inode() == inode and entry.stat().st_dev == device
-                if not is_file or mark is None:
+                if entry.inode() != inode or mark is None:
                     continue
-                source = describe_file(entry.path, entry.stat())
+                # Not entry.stat(): on Windows it has neither inode nor device.
+                status = os.stat(entry.path)  # noqa: PTH116 - as it was found
+                if status.st_dev != device:
+                    continue
+                source = describe_file(entry.path, status)
                 left = count_unread(source, mark)
                 if left is not None:
                     return left + (log.torn.offset if log.torn else 0)

@@ -8,6 +8,7 @@ import re
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from toolkit import system
 from toolkit.errors import OptionTypeError, UnknownOptionError
 
 if TYPE_CHECKING:
@@ -136,6 +137,6 @@ def check_type(
 def check_path(name: str, value: object, expected: str = "a path") -> str:
     """Return a path as text; raise `OptionTypeError` for anything else."""
     if isinstance(value, str | os.PathLike):
-        return os.fspath(value)
+        return system.local_path(os.fspath(value))
     hint = ": give its path, not the open file" if hasattr(value, "read") else ""
     raise OptionTypeError(name, value, expected=expected, hint=hint)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from toolkit.pricing import budgets
     from toolkit.pricing.alternatives import what_if
     from toolkit.pricing.costs import add_cost, price_responses
+    from toolkit.pricing.focus_export import focus
     from toolkit.pricing.price_file import PriceFile, read_prices
     from toolkit.pricing.rates import MEANINGS, Reason
     from toolkit.pricing.reconciliation import reconcile
@@ -24,6 +25,7 @@ __all__ = [
     "Reason",
     "add_cost",
     "budgets",
+    "focus",
     "missing_prices",
     "price_responses",
     "read_prices",
@@ -38,6 +40,7 @@ _HOMES = {
     "PriceFile": "price_file",
     "Reason": "rates",
     "add_cost": "costs",
+    "focus": "focus_export",
     "missing_prices": "unpriced",
     "price_responses": "costs",
     "read_prices": "price_file",

@@ -6,7 +6,6 @@ the package is installed and Rust is available.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
+from toolkit import system
 from toolkit.reading.blocks import until_error
 from toolkit.reading.cells import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
 from toolkit.reading.dedup import DUPLICATE_KEY, SeenKeys
@@ -126,13 +126,6 @@ def make_deduplicator() -> SeenKeys | _KernelSeen:
     return SeenKeys() if KERNEL is None else _KernelSeen()
 
 
-def _available_cores() -> int:
-    """Count the cores that this process may use; macOS says only how many there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def decode_all(
     decoder: Decoder, blocks: Iterable[Block], threads: int | None = None
 ) -> Iterator[tuple[Block, Decoded]]:
@@ -141,7 +134,7 @@ def decode_all(
     Meanwhile the next ones are read. Only few blocks are in memory: one for each
     thread, and two more.
     """
-    threads = threads or _available_cores()
+    threads = threads or system.available_cpus()
     if threads == 1 or not decoder.is_parallel:
         for block in blocks:
             yield block, decoder.decode(block)

@@ -7,11 +7,11 @@ member and the checksum of every zstd frame is verified.
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-import zstandard
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
@@ -19,15 +19,17 @@ from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
 from toolkit.reading.blocks import read_errors, until_error
 from toolkit.reading.native import count_lines
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 READ_BYTES = 1024 * 1024
-# Each step copies the input that it does not use.
-_GZIP_READ_BYTES = 128 * 1024
-# zstd stores a run of 128 KiB in 4 bytes: fed 4 KiB at a time, no step of a bomb
-# gives more than 128 MiB.
-_ZSTD_READ_BYTES = 4 * 1024
+# Input of a step, and output of a step of zstd: larger steps copy bytes more often.
+_STEP_BYTES = 128 * 1024
 
 
 class PushbackReader:
@@ -86,14 +88,14 @@ class Codec(NamedTuple):
 
 
 # isal declares its error as an instance.
-_INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstandard.ZstdError))
+_INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstd.ZstdError))
 
 
 def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
     """Inflate one gzip member; its CRC and length are checked at its end."""
     inflater = isal_zlib.decompressobj(wbits=31)
     while not inflater.eof:
-        data = inflater.unconsumed_tail or feed.read(_GZIP_READ_BYTES)
+        data = inflater.unconsumed_tail or feed.read(_STEP_BYTES)
         inflated = inflater.decompress(data, READ_BYTES)
         if inflated:
             yield inflated
@@ -104,14 +106,13 @@ def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
 
 def _zstd_frame(feed: PushbackReader) -> Iterator[bytes]:
     """Inflate one zstd frame; its checksum is checked at its end if it has one."""
-    inflater = zstandard.ZstdDecompressor().decompressobj()
+    inflater = zstd.ZstdDecompressor()
     while not inflater.eof:
-        data = feed.read(_ZSTD_READ_BYTES)
-        if not data:
+        data = feed.read(_STEP_BYTES) if inflater.needs_input else b""
+        if inflater.needs_input and not data:
             raise EOFError
-        inflated = inflater.decompress(data)
-        for at in range(0, len(inflated), READ_BYTES):
-            yield inflated[at : at + READ_BYTES]
+        if inflated := inflater.decompress(data, _STEP_BYTES):
+            yield inflated
     feed.put_back(inflater.unused_data)
 
 

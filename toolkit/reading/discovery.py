@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import posixpath
 import re
 import stat
 from collections import Counter
@@ -16,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from toolkit import system
 from toolkit.errors import (
     ExportGivenError,
     NoLogsError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from toolkit.reading.read_ahead import ReadAhead
 
 
+# Windows calls a pattern invalid.
+_NO_SUCH_NAME = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
 _LONGEST_NAME = 255  # bytes of a file name, on all common file systems
 
 
@@ -141,7 +145,8 @@ def _expand_home(name: object) -> str:
     """Return a name as text, with ``~`` expanded."""
     if not isinstance(name, str | os.PathLike):
         raise _wrong_type(name, " in the list")
-    text = os.path.expanduser(os.fspath(name))  # noqa: PTH111 - names, not paths
+    path = os.path.expanduser(system.local_path(os.fspath(name)))  # noqa: PTH111 - names
+    text = system.portable(path)
     if _is_content(text):
         raise _ContentGivenError("sources", text, expected="a path")
     return text
@@ -174,7 +179,7 @@ def _expand(name: str, on_damage: OnDamage) -> Iterator[_Found]:
         yield Source(STDIN, None)
     elif object_store.is_uri(name):
         yield from _expand_uri(name)
-    elif re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+    elif object_store.ADDRESS.match(name):
         raise UnsupportedSourceError(name)
     elif _exists(name):
         yield from _expand_path(name, on_damage)
@@ -191,7 +196,7 @@ def _exists(name: str) -> bool:
     except ValueError:  # a NUL byte
         return False
     except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+        if error.errno in _NO_SUCH_NAME:
             return False
         raise UnreadableSourceError(name, cause=error) from error
     return True
@@ -228,7 +233,7 @@ def _expand_glob(pattern: str, on_damage: OnDamage) -> Iterator[_Found]:
     if not matches:
         raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
     empty: list[NoLogsError] = []
-    for match in matches:
+    for match in map(system.portable, matches):
         try:
             yield from _expand_path(match, on_damage)
         except NoLogsError as error:
@@ -311,7 +316,7 @@ def _matching_objects(
         path = stored.uri.split("/")
         cuts = range(len(path), 0, -1)
         cut = next((cut for cut in cuts if matches_path(path[:cut], pattern)), None)
-        if cut is None or not path[-1] or any(map(_is_hidden, path[cut:])):
+        if cut is None or any(map(_is_hidden, path[cut:])):
             continue
         is_log = cut == len(path) or _is_log_name(path[-1])
         yield _describe_object(stored) if is_log else _ending(path[-1])
@@ -360,7 +365,7 @@ def _walk(
     for name in names:
         if _is_hidden(name):
             continue
-        path = os.path.join(directory, name)  # noqa: PTH118 - "a//b" stays as given
+        path = posixpath.join(directory, name)  # "a//b" stays as given
         try:
             status = os.stat(path)  # noqa: PTH116 - the name is kept as it was found
         except OSError as error:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import html
-import os
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, get_args
 
 import polars as pl
 
-from toolkit import expressions
+from toolkit import expressions, system
 from toolkit.errors import (
     NotEnoughMemoryError,
     RejectedLineError,
@@ -311,21 +308,10 @@ def _first_reject(decoded: Decoded) -> RejectedLineError:
 
 def _check_memory(logs: Sequence[Source], content: Content) -> None:
     """Raise if the table of the logs would be larger than free memory."""
-    free = _free_memory()
+    free = system.free_memory()
     needed = 0
     for log in logs:
         inflation = _INFLATION if log.name.endswith((".gz", ".zst")) else 1
         needed += int((log.size or 0) * inflation * _TABLE_BYTES[content])
     if free is not None and needed > free:
         raise NotEnoughMemoryError(needed=needed, free=free)
-
-
-def _free_memory() -> int | None:
-    """Return the free memory in bytes, None if unknown."""
-    with suppress(OSError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    with suppress(AttributeError, OSError, ValueError):  # else that of the machine
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return None

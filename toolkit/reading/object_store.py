@@ -1,31 +1,80 @@
-"""Object stores: the few operations on S3 that logs and exports need.
+"""Object stores: the few operations that logs and exports need.
 
-Credentials, profiles, region and endpoint (``AWS_PROFILE``, ``AWS_ENDPOINT_URL``,
-``~/.aws/config``) are those of the AWS tools, which use boto3 too. Only addresses that
-the user typed are used.
+Credentials, region and endpoint are those of the environment or of the machine. Only
+addresses that the user typed are used.
 """
 
 from __future__ import annotations
 
 import errno
 import io
-from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+import os
+import re
+from functools import cache, partial
+from itertools import pairwise
+from threading import Thread
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
 
-from toolkit.errors import MissingPackageError, PreconditionError
+from toolkit.errors import (
+    MissingPackageError,
+    OptionError,
+    PreconditionError,
+    ToolkitError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+    from concurrent.futures import Future
     from datetime import datetime
     from pathlib import Path
 
-SCHEME = "s3://"
-_DELETE_AT_ONCE = 1000  # the most that one call of DeleteObjects takes
-# The errno for a status of the store.
-_ERRNO = {403: errno.EACCES, 404: errno.ENOENT}
-# A conditional put failed: another one was first, or is running.
-_LOST = {409, 412}
+    from obstore import GetOptions
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_Answer = TypeVar("_Answer")
+
+# An address of any kind, and one in a store.
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_SUPPORTED = re.compile(r"(s3|gs|az|abfss?)://")
+
+
+class _Provider(NamedTuple):
+    """Names of variables: the address of another server, and what to set first."""
+
+    endpoints: tuple[str, ...]
+    credentials: str
+
+
+_AWS_KEYS = (
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a profile run: "
+    'eval "$(aws configure export-credentials --format env)"'
+)
+_AZURE = _Provider(("AZURE_STORAGE_ENDPOINT",), "AZURE_STORAGE_ACCOUNT_KEY")
+_PROVIDERS = {
+    "s3": _Provider(("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), _AWS_KEYS),
+    "gs": _Provider(("GOOGLE_BASE_URL",), "GOOGLE_APPLICATION_CREDENTIALS"),
+    **dict.fromkeys(("az", "abfs", "abfss"), _AZURE),
+}
+_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?")
+# A request cannot hold other values of these.
+_VALUE = re.compile(r"[!-~]+")
+_VALUES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
+# The services of a machine that give it credentials.
+_MACHINE = re.compile(
+    "/latest/(api/token|meta-data)|/metadata/identity|/computeMetadata/v1"
+)
+# A large object takes as long as it takes, but some bytes must come.
+_CLIENT: ClientConfig = {"timeout": "365 days", "read_timeout": "60s"}
+_RETRIES: RetryConfig = {"max_retries": 6}  # about six seconds
+_UPLOADS = 4  # parts of a large file that are uploaded at once
+_CHUNK_BYTES = 1024 * 1024
+# Kinds of errors: no access, no object, a condition that is not met.
+_ERRNO = {
+    "PermissionDeniedError": errno.EACCES,
+    "UnauthenticatedError": errno.EACCES,
+    "FileNotFoundError": errno.ENOENT,
+}
+_LOST = {"AlreadyExistsError", "PreconditionError"}
 
 
 class StoredObject(NamedTuple):
@@ -39,146 +88,219 @@ class StoredObject(NamedTuple):
 
 def is_uri(name: str) -> bool:
     """Return whether a name is an address in a supported store."""
-    return name.startswith(SCHEME)
+    return _SUPPORTED.match(name) is not None
 
 
-def _bucket_and_key(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key``."""
-    bucket, _, key = uri.removeprefix(SCHEME).partition("/")
-    return bucket, key
+def check_target(uri: str) -> None:
+    """Raise if exports cannot be written to an address."""
+    if not uri.startswith("s3://"):
+        expected = (
+            "a local path or s3://bucket/key (other stores are only read: write to "
+            "a directory, and copy it there)"
+        )
+        raise OptionError("to", uri, expected=expected)
+    if "//" in uri.removeprefix("s3://"):
+        raise OptionError("to", uri, expected="an address without //")
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key`` before the key."""
+    scheme, _, path = uri.partition("://")
+    bucket, _, key = path.partition("/")
+    return f"{scheme}://{bucket}", key
 
 
 @cache
-def _client() -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
-    """Return the client of S3, one for all threads."""
+def _store(root: str) -> ObjectStore:
+    """Return the client of a bucket, one for all threads."""
     try:
-        # Imported here: boto3 is an extra, and slow to import.
-        import boto3
+        # Imported here: obstore is an extra.
+        from obstore.store import from_url
     except ImportError:
-        raise MissingPackageError("boto3", extra="s3") from None
-    # Imported here: boto3 is an extra.
-    from botocore.exceptions import BotoCoreError
+        raise MissingPackageError("obstore", extra="cloud") from None
+    _, endpoint = _check_environment(root)
+    options = _CLIENT | {"allow_http": endpoint.startswith("http://")}
+    return from_url(root, client_options=options, retry_config=_RETRIES)
 
+
+def _check_environment(root: str) -> tuple[str, str]:
+    """Return the variable with the address of the server, and the address, if any.
+
+    Values that make the client panic raise `OptionError`, and a profile, which it does
+    not read.
+    """
+    scheme, given = root.partition(":")[0], os.environ
+    if scheme == "s3":
+        for name in _VALUES:
+            if not _VALUE.fullmatch(given.get(name, "-")):
+                raise OptionError(name, "other text", expected="text without blanks")
+        if "AWS_PROFILE" in given and not {
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SKIP_SIGNATURE",
+        } & {*given}:
+            raise OptionError("AWS_PROFILE", given["AWS_PROFILE"], expected=_AWS_KEYS)
+    for name in _PROVIDERS[scheme].endpoints:
+        if name in given:
+            if not _ENDPOINT.fullmatch(given[name]):
+                expected = "http://host or https://host"
+                raise OptionError(name, given[name], expected=expected)
+            return name, given[name]
+    return "", ""
+
+
+@cache
+def _runner(_process: int) -> Callable[[Coroutine[Any, Any, _Answer]], Future[_Answer]]:
+    """Return what runs coroutines in an event loop in a thread of its own.
+
+    So Ctrl-C ends the wait for a store, also where another loop runs, as in Jupyter.
+    """
+    # Imported here: slow to import.
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, daemon=True).start()
+    return partial(asyncio.run_coroutine_threadsafe, loop=loop)
+
+
+def _call(uri: str, act: Callable[[Any, str], Awaitable[_Answer]]) -> _Answer:
+    """Do something with a bucket and a key; raise an error as a short OSError."""
+    root, key = _split(uri)
+    if key.startswith("/"):  # obstore would leave it out
+        raise OSError(errno.EINVAL, "expected one / between bucket and key", uri)
+
+    async def call() -> _Answer:
+        return await act(_store(root), key)
+
+    future = _runner(os.getpid())(call())
     try:
-        return boto3.session.Session().client("s3")
-    except (BotoCoreError, ValueError) as error:  # a profile, an endpoint, a region
-        words = " ".join(str(error).split())
-        raise OSError(errno.EINVAL, words) from error
+        return future.result()
+    except ToolkitError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        if kind in _LOST:
+            raise PreconditionError(uri) from None
+        reason = _reason(str(error), _PROVIDERS[root.partition(":")[0]])
+        raise OSError(_ERRNO.get(kind, errno.EIO), reason, uri) from None
+    finally:
+        future.cancel()
 
 
-@contextmanager
-def _os_errors(uri: str) -> Iterator[None]:
-    """Raise errors of the store as an OSError with a short message."""
-    _client()
-    # Imported here: boto3 is an extra.
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        try:
-            yield
-        except Boto3Error as error:  # of an upload: what happened is its context
-            raise (error.__context__ or error) from None
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status in _LOST:
-            raise PreconditionError(uri) from error
-        words = str(error.response["Error"].get("Message") or status)
-        raise OSError(_ERRNO.get(status, errno.EIO), words, uri) from error
-    except (BotoCoreError, Boto3Error) as error:
-        words = " ".join(str(error).split())
-        raise OSError(errno.EIO, words, uri) from error
-
-
-def _request(operation: str, uri: str, **arguments: object) -> Any:  # noqa: ANN401
-    """Call an operation of the client on an object."""
-    bucket, key = _bucket_and_key(uri)
-    with _os_errors(uri):
-        return getattr(_client(), operation)(Bucket=bucket, Key=key, **arguments)
+def _reason(text: str, provider: _Provider) -> str:
+    """Return the reason of an error, without addresses, which may be signed."""
+    text, _, causes = text.partition("\n\nDebug source:")
+    if _MACHINE.search(text):
+        return f"no credentials: set {provider.credentials}"
+    if message := re.search(r"<Message>([^<\n]+)", text):
+        return message[1]
+    if status := re.search(r"status code: \d+ (\w[\w ]+)", text):
+        return status[1]
+    reason = re.sub("^Generic [A-Za-z]+ error: ", "", text.rpartition(" - ")[2])
+    cause = re.search(r'(?:message|error): "([\w ,:]+)"|(TimedOut)', causes)
+    if cause:
+        reason = f"{reason}: {cause[1] or 'no answer in time'}"
+    return re.sub(r"\S+://\S+", "...", reason)
 
 
 def find_object(uri: str) -> StoredObject | None:
     """Return an object, None if there is none."""
-    if not _bucket_and_key(uri)[1]:
+    if not _split(uri)[1]:
         return None
     try:
-        found = _request("head_object", uri)
+        found = _call(uri, lambda store, key: store.head_async(key))
     except FileNotFoundError:
         return None
-    facts = (found[name] for name in ("ContentLength", "ETag", "LastModified"))
-    return StoredObject(uri, *facts)
+    return _describe(uri, found)
+
+
+def _describe(uri: str, found: Any) -> StoredObject:  # noqa: ANN401 - a typed dict
+    """Return what a store knows of an object."""
+    tag = str(found["e_tag"])
+    tag = tag if '"' in tag else f'"{tag}"'  # as lists of Azure have it
+    return StoredObject(uri, found["size"], tag, found["last_modified"])
 
 
 def list_objects(prefix: str) -> list[StoredObject]:
     """Return the objects whose address begins with a prefix, sorted."""
-    bucket, key = _bucket_and_key(prefix)
-    with _os_errors(prefix):
-        pages = _client().get_paginator("list_objects_v2")
-        return [
-            StoredObject(
-                f"{SCHEME}{bucket}/{entry['Key']}",
-                *(entry[name] for name in ("Size", "ETag", "LastModified")),
+    root, key = _split(prefix)
+    folder, _, begin = key.rpartition("/")
+    after = f"{folder}/{begin[:-1]}" if begin else None
+    entries = _call(
+        prefix, lambda store, _: store.list(folder, offset=after).collect_async()
+    )
+    found: set[StoredObject | None] = set()
+    for entry in entries:
+        stored = _describe(f"{root}/{entry['path']}", entry)
+        if stored.uri.startswith(prefix):
+            # Consoles make an empty object "a/" for a folder; obstore lists it as "a".
+            found.add(stored if stored.size else find_object(stored.uri))
+    listed = sorted(one for one in found if one)
+    for one, other in pairwise(listed):
+        if one.uri == other.uri:
+            problem = (
+                f"{one.uri} is listed twice, once with a / before or behind its key"
             )
-            for page in pages.paginate(Bucket=bucket, Prefix=key)
-            for entry in page.get("Contents", ())
-        ]
+            raise OSError(errno.EIO, problem, prefix)
+    return listed
 
 
 def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryIO:
     """Open an object for reading, from a byte to its end.
+
+    An interrupted transfer is resumed, if the object is still the same.
 
     Raises
     ------
     PreconditionError
         If the object no longer has this tag.
     """
-    expected = {"Range": f"bytes={start}-"} if start else {}
+    options: GetOptions = {"range": {"offset": start}} if start else {}
     if etag is not None:
-        expected["IfMatch"] = etag
-    body = _request("get_object", uri, **expected)["Body"]
-    return cast("BinaryIO", _ObjectReader(uri, body))
+        options["if_match"] = etag
+    found = _call(uri, lambda store, key: store.get_async(key, options=options))
+    return cast("BinaryIO", _ObjectReader(uri, found.stream(_CHUNK_BYTES)))
 
 
 class _ObjectReader(io.RawIOBase):
-    """Reads the bytes of an object; errors of the library become an OSError."""
+    """Reads the bytes of an object."""
 
-    def __init__(self, uri: str, body: Any) -> None:  # noqa: ANN401 - botocore's own
+    def __init__(self, uri: str, chunks: AsyncIterator[bytes]) -> None:
         self.uri = uri
-        self.body = body
+        self.chunks = chunks
+        self.rest = memoryview(b"")
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, none at the end."""
-        with _os_errors(self.uri):
-            return bytes(self.body.read(None if size < 0 else size))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.body.close()
-        super().close()
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - writable, of any kind
+        """Read into a buffer, and return how many bytes; 0 at the end."""
+        if not self.rest:
+            self.rest = memoryview(_call(self.uri, lambda *_: anext(self.chunks, b"")))
+        size = min(len(buffer), len(self.rest))
+        buffer[:size], self.rest = self.rest[:size], self.rest[size:]
+        return size
 
 
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
-    found = _request("get_object", uri)
-    with _os_errors(uri):
-        return bytes(found["Body"].read()), str(found["ETag"])
+
+    async def read(store: ObjectStore, key: str) -> tuple[bytes, str]:
+        found = await store.get_async(key)
+        return bytes(await found.bytes_async()), str(found.meta["e_tag"])
+
+    return _call(uri, read)
 
 
 def copy_object(uri: str, to: str) -> None:
-    """Copy an object within its store; a reader sees all of it or nothing."""
-    bucket, key = _bucket_and_key(uri)
-    new_bucket, new_key = _bucket_and_key(to)
-    with _os_errors(uri):
-        _client().copy({"Bucket": bucket, "Key": key}, new_bucket, new_key)
+    """Copy an object within its bucket; a reader sees all of it or nothing."""
+    source = _split(uri)[1]
+    _call(to, lambda store, key: store.copy_async(source, key))
 
 
 def put_file(uri: str, path: Path) -> None:
     """Upload a file; a reader sees all of it or nothing."""
-    _request("upload_file", uri, Filename=str(path))
+    _call(uri, lambda store, key: store.put_async(key, path, max_concurrency=_UPLOADS))
 
 
 def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
@@ -189,33 +311,32 @@ def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
     PreconditionError
         If another process wrote it first; nothing is written then.
     """
-    condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
-    _request("put_object", uri, Body=data, **condition)
+    mode = "create" if replaces is None else {"e_tag": replaces}
+    _call(uri, lambda store, key: store.put_async(key, data, mode=mode))
 
 
 def delete_objects(uris: Iterable[str]) -> None:
-    """Delete objects; one that is already gone is not an error."""
-    keys = sorted(uris)
-    for start in range(0, len(keys), _DELETE_AT_ONCE):
-        some = keys[start : start + _DELETE_AT_ONCE]
-        bucket = _bucket_and_key(some[0])[0]
-        objects = [{"Key": _bucket_and_key(uri)[1]} for uri in some]
-        with _os_errors(some[0]):
-            _client().delete_objects(
-                Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
-            )
+    """Delete objects of one bucket; one that is already gone is not an error."""
+    names = sorted(uris)
+    keys = [_split(uri)[1] for uri in names]
+    if keys:
+        _call(names[0], lambda store, _: store.delete_async(keys))
 
 
-def polars_options(name: str) -> dict[str, Any] | None:
+def polars_options(name: str) -> dict[str, str] | None:
     """Return the options for polars to read an address; None for a local path.
 
-    polars gets the credentials from boto3 itself, but not endpoint and region.
+    polars reads the same variables, but asks AWS for the region if there is none.
     """
     if not is_uri(name):
         return None
-    meta = _client().meta
-    return {
-        "aws_endpoint_url": meta.endpoint_url,
-        "aws_region": meta.region_name or "us-east-1",
-        "allow_http": str(meta.endpoint_url.startswith("http://")).lower(),
-    }
+    root = _split(name)[0]
+    _store(root)
+    variable, endpoint = _check_environment(root)
+    options = {"allow_http": str(endpoint.startswith("http://")).lower()}
+    if root.startswith("s3:"):
+        regions = map(os.environ.get, ("AWS_REGION", "AWS_DEFAULT_REGION"))
+        options["aws_region"] = next(filter(None, regions), "us-east-1")
+    if variable:
+        options[variable.removesuffix("_S3").lower()] = endpoint
+    return options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Unpack
 
 import polars as pl
 
+from toolkit import system
 from toolkit.errors import WriteError, check_word
 from toolkit.formatting.parameters import check_path, share_parameters
 from toolkit.reading.ledger import (
@@ -183,8 +184,7 @@ def _open_output(
         return
     path = Path(check_path("to", to, "a path or an open file"))
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with system.create_private(path) as file:
             yield file
     except OSError as error:
         raise WriteError(str(path), cause=error) from error

@@ -287,6 +287,7 @@ def scan_parts(
         extra_columns="ignore",
         include_file_paths=part_column,
         storage_options=polars_options(parts[0]),
+        credential_provider=None,  # not those of boto3, if it is installed
     )
     signed = [pl.col(name).reinterpret(signed=True) for name in unsigned]
     return frame.with_columns(signed)

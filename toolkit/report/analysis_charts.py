@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import sqrt
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_count, format_name, format_usd
-from toolkit.report.analysis_rows import percent
+from toolkit.metrics.rates import ENOUGH_CALLS, wilson_interval
 from toolkit.report.analysis_time import about
-from toolkit.report.course import amount_of
-from toolkit.report.figures import ENOUGH_CALLS, cost_per_1000, priced_calls
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bar, Bars, Dot, Dots, Part
-from toolkit.report.wording import calls, join
+from toolkit.report.series import (
+    amount_of,
+    cost_per_1000,
+    priced_calls,
+    split,
+    tokens_of,
+)
+from toolkit.report.wording import calls, join, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toolkit.report.analysis_rows import Found, Row, Rows
+    from toolkit.report.analysis_rows import Found, Rows
     from toolkit.report.model import Mark
+    from toolkit.report.series import Row
 
-_Z = 1.959964  # of an interval of 95%
 _MOVED = 0.05  # a share that moved less is the same
 _MOST_BARS = 8
 _KINDS: list[tuple[str, str, Mark]] = [
@@ -54,14 +58,14 @@ _FIELDS = {
 def build_kinds(rows: Rows) -> Found:
     """Build the tokens of each series by kind."""
     total = rows.total("token_usage")
-    prompt = figure_of("token_usage", "prompt_tokens", total)
-    share = about(prompt / figure_of("token_usage", "total_tokens", total))
+    share = about(tokens_of(total, "prompt") / tokens_of(total))
     bars = []
     for name in rows.shown:
-        sizes = zip(_kinds_of(rows, name), _KINDS, strict=True)
+        row = rows.usage[name]
+        sizes = zip(_kinds_of(row), _KINDS, strict=True)
         parts = [Part(size, color, mark) for size, (_, color, mark) in sizes
                  if amount_of(size) > 0]  # fmt: skip
-        text = format_count(rows.usage_of(name), "short")
+        text = format_count(tokens_of(row), "short")
         bars += [Bar(rows.short(name), parts, text)] if parts else []
     if not bars or not share:
         return "no call reports its prompt and its answer"
@@ -70,13 +74,13 @@ def build_kinds(rows: Rows) -> Found:
     return title, note, Bars(bars, "count", legend=[*_KINDS]), ""
 
 
-def _kinds_of(rows: Rows, name: str) -> list[Figure]:
+def _kinds_of(row: Row) -> list[Figure]:
     """Return the tokens of a series by kind; together they are all of its tokens.
 
     Reasoning is in the answer, or beside it: an answer is what the prompt leaves.
     """
     kinds = ("total", "prompt", "cached", "reasoning")
-    total, prompt, cached, reasoning = (rows.usage_of(name, kind) for kind in kinds)
+    total, prompt, cached, reasoning = (tokens_of(row, kind) for kind in kinds)
     found = []
     for whole, part in ((prompt, cached), (total - prompt, reasoning)):
         is_part = part.is_known and amount_of(part) <= amount_of(whole)
@@ -88,17 +92,16 @@ def build_sizes(rows: Rows) -> Found:
     """Build the prompts and answers of the middle 80% of calls."""
     lines: dict[str, list[Dot]] = {}
     for kind, color in (("prompt_tokens", "ink"), ("completion_tokens", "soft")):
-        sizes = rows.of("tokens_per_response", tokens=kind)
-        for name in rows.shown:
+        for name, row in rows.each("tokens_per_response", tokens=kind):
             low, median, high = (
-                figure_of("tokens_per_response", rank, sizes[name])
+                figure_of("tokens_per_response", rank, row)
                 for rank in ("p10", "p50", "p90")
             )
+            dot = Dot(rows.short(name), color, median, low, high, "", color == "soft")
             if median.is_known:
-                dot = Dot(rows.short(name), color, median, low, high,
-                          is_hollow=color == "soft")  # fmt: skip
                 lines.setdefault(name, []).append(dot)
-    prompts = [dots[0] for dots in lines.values() if dots[0].color == "ink"]
+    dots = [lines[name] for name in rows.shown if name in lines]
+    prompts = [row[0] for row in dots if row[0].color == "ink"]
     if not prompts:
         return "no call reports its prompt and its answer"
     longest = max(prompts, key=lambda dot: dot.value.number)
@@ -106,38 +109,30 @@ def build_sizes(rows: Rows) -> Found:
     title = f"{longest.label} gets the longest prompts: the median is {half}"
     if len(prompts) == 1:
         title = f"The median prompt to {longest.label} has {half} tokens"
-    return (
-        title,
-        "Tokens per call, middle 80% and median (log scale)",
-        Dots(
-            list(lines.values()),
-            "count",
-            log=True,
-            legend=[("prompt", "ink", "dot"), ("answer", "soft", "hollow")],
-        ),
-        "",
-    )
+    note = "Tokens per call, middle 80% and median (log scale)"
+    legend = [("prompt", "ink", "dot"), ("answer", "soft", "hollow")]
+    return title, note, Dots(dots, "count", log=True, legend=legend), ""
 
 
 def build_costs(rows: Rows) -> Found:
     """Build what 1,000 calls cost, of the calls that have a known price."""
     each = rows.each("cost")
-    costs = [
-        (cost_per_1000(row).number, name)
-        for name, row in each
-        if priced_calls(row) >= ENOUGH_CALLS and row["cost"] is not None
-    ]
+    costs = sorted(
+        (
+            (cost_per_1000(row).number, name)
+            for name, row in each
+            if priced_calls(row) >= ENOUGH_CALLS and row["cost"] is not None
+        ),
+        reverse=True,
+    )
     if not costs:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls with a known price"
-    costs.sort(reverse=True)
     (most, high), (least, low) = costs[0], costs[-1]
     title = f"1,000 calls to {rows.short(high)} cost {format_usd(most)}"
     if most > least > 0:
-        times = Figure(most / least).rounded(1 if most < 10 * least else 0)
-        title = (
-            f"A {rows.short(high)} call costs {format_count(times)} times one to "
-            f"{rows.short(low)}"
-        )
+        times = format_count(Figure(most / least).rounded(int(most < 10 * least)))
+        who, whom = rows.short(high), rows.short(low)
+        title = f"A {who} call costs {times} times one to {whom}"
     bars = [
         Bar(rows.short(name), [Part(Figure(cost), rows.color(name))], format_usd(cost))
         for cost, name in costs
@@ -150,23 +145,22 @@ def build_costs(rows: Rows) -> Found:
 def build_cut_off(rows: Rows) -> Found:
     """Build the share of calls that were cut off, with its interval."""
     total = rows.total("truncation_rate")
-    cut = _cut(total)
+    cut, of = _cut(total), calls(total["responses"])
     if not cut.is_known or not cut.number:
         none = "none is known to be" if cut.bound != "exact" else "none was"
-        return f"of {calls(total['responses'])} {none} cut off"
+        return f"of {of} {none} cut off"
     dots = []
     for name, row in rows.each("truncation_rate"):
         base = row["responses"] - row["responses_without_reason"]
         if base >= ENOUGH_CALLS:
             rate = figure_of("truncation_rate", "response_rate", row)
-            low, high = map(Figure, _wilson(row["responses_truncated"], base))
+            low, high = map(Figure, wilson_interval(row["responses_truncated"], base))
             text = f"{format_count(_cut(row))} of {row['responses']:,}"
             dots.append(Dot(rows.short(name), rows.color(name), rate, low, high, text))
     if not dots:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls that say how they ended"
-    were = "was" if cut.value == 1 else "were"
-    count = format_count(cut, words=True).capitalize()
-    title = f"{count} of {calls(total['responses'])} {were} cut off"
+    count, were = format_count(cut, words=True), "was" if cut.value == 1 else "were"
+    title = f"{count.capitalize()} of {of} {were} cut off"
     first = max(dots, key=lambda dot: amount_of(dot.low))
     if amount_of(first.low) > total["response_rate"]:
         title += f"; most at {first.label}: {first.text}"
@@ -183,46 +177,31 @@ def _cut(row: Row, end: str = "") -> Figure:
     return figure_of("truncation_rate", "responses_truncated", row, end)
 
 
-def _wilson(count: int, of: int) -> tuple[float, float]:
-    """Return the 95% interval of a share, after Wilson.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in _wilson(5, 88)]
-    [0.025, 0.126]
-    """
-    share, square = count / of, _Z * _Z
-    half = _Z * sqrt(share * (1 - share) / of + square / (4 * of * of))
-    middle, whole = share + square / (2 * of), 1 + square / of
-    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)
-
-
 def build_cache(rows: Rows) -> Found:
     """Build the share of the prompts that came from a cache, now and before."""
-    total, dots, moves = rows.total("cache_share"), [], []
+    total, dots = rows.total("cache_share"), []
     for name, row in rows.each("cache_share"):
         now, was = (cached_share(row, end) for end in ("", "_before"))
-        if not now.is_known:
-            continue
-        label, color = rows.short(name), rows.color(name)
-        text = f"{percent(was)} → {percent(now)}" if was.is_known else percent(now)
-        old = [Dot(label, color, was, is_hollow=True)] if was.is_known else []
-        dots.append([*old, Dot(label, color, now, text=text)])
-        move = amount_of(now) - amount_of(was) if was.is_known else 0.0
-        moves.append((move, label, now, was))
+        if now.is_known:
+            label, color, text = rows.short(name), rows.color(name), percent(now)
+            text = f"{percent(was)} → {text}" if was.is_known else text
+            old = [Dot(label, color, was, is_hollow=True)] if was.is_known else []
+            dots.append([*old, Dot(label, color, now, text=text)])
     if not dots:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls that report cached tokens"
-    move, label, now, was = max(moves, key=lambda one: abs(one[0]))
+    moves = [amount_of(row[-1].value) - amount_of(row[0].value) for row in dots]
+    move = max(moves, key=abs)
+    before, *_, dot = dots[moves.index(move)] * 2
+    title = (
+        f"{'More' if move > 0 else 'Fewer'} of the prompt tokens of {dot.label} came "
+        f"from the cache: {percent(dot.value)}, {percent(before.value)} before"
+    )
     if abs(move) < _MOVED:
-        _, label, now, was = max(moves, key=lambda one: amount_of(one[2]))
-        title = f"{percent(now)} of the prompt tokens of {label} came from the cache"
-    else:
-        title = (
-            f"{'More' if move > 0 else 'Fewer'} of the prompt tokens of {label} came "
-            f"from the cache: {percent(now)}, {percent(was)} before"
-        )
-    below = [f"{total['responses'] - total['cached_unseen']:,} of "
-             f"{calls(total['responses'])} report it."]  # fmt: skip
+        dot = max((row[-1] for row in dots), key=lambda dot: amount_of(dot.value))
+        share = percent(dot.value)
+        title = f"{share} of the prompt tokens of {dot.label} came from the cache"
+    reporting = total["responses"] - total["cached_unseen"]
+    below = [f"{reporting:,} of {calls(total['responses'])} report it."]
     below += [
         f"{rows.short(name)} reports {row['cached_tokens']:,} cached of "
         f"{row['prompt_tokens']:,} prompt tokens: no share."
@@ -244,42 +223,33 @@ def cached_share(row: Row, end: str = "", least: int = ENOUGH_CALLS) -> Figure:
 
 
 def build_endings(rows: Rows) -> Found:
-    """Build how answers ended."""
+    """Build how answers ended; below: refusals, and calls with several answers."""
     counts: Counter[str] = Counter()
     for reason, count in rows.together("finish_reasons", "finish_reason", "choices"):
         counts[_ENDINGS.get(reason) or format_name(reason)] += count
     total = counts.total()
     if set(counts) <= {_ENDINGS[None]}:
         return "no answer says how it ended"
+    refused = {
+        name: row["choices_refused"] or 0
+        for name, row in rows.of("refusal_and_filter_rate").items()
+    }
+    below, number = [], sum(refused.values())
+    if number:
+        whose = [
+            f" by {rows.short(name)}" for name, n in refused.items() if n == number
+        ]
+        all_ = ", all" if whose and number > 1 else ""
+        were = "answer was a refusal" if number == 1 else f"answers were refusals{all_}"
+        below.append(f"{number:,} {were}{''.join(whose)}.")
+    answers = rows.of("choices_per_response").values()
+    if several := sum(row["responses_with_several"] or 0 for row in answers):
+        most = max(row["choices_max"] or 0 for row in answers)
+        below.append(f"{calls(several)} got several answers, {most:,} at most.")
     texts = {label: f"{n:,} ({percent(n / total)})" for label, n in counts.items()}
     finished = percent(counts["finished"] / total)
-    return (
-        f"{finished} of {plural(total, 'answer')} finished by themselves",
-        "Answers by how they ended",
-        _ranked(counts, texts),
-        " ".join([*_refusals(rows), *_several(rows)]),
-    )
-
-
-def _refusals(rows: Rows) -> list[str]:
-    """Return how many answers were refusals, and whose."""
-    each = rows.of("refusal_and_filter_rate").items()
-    counts = {name: row["choices_refused"] or 0 for name, row in each}
-    total = sum(counts.values())
-    whose = [
-        f" by {rows.short(name)}" for name, n in counts.items() if name and n == total
-    ]
-    were = "answer was a refusal" if total == 1 else "answers were refusals"
-    were += ", all" if whose and total > 1 else ""
-    return [f"{total:,} {were}{''.join(whose[:1])}."] if total else []
-
-
-def _several(rows: Rows) -> list[str]:
-    """Return how many calls got several answers."""
-    each = rows.of("choices_per_response").values()
-    total = sum(row["responses_with_several"] or 0 for row in each)
-    most = max((row["choices_max"] or 0 for row in each), default=0)
-    return [f"{calls(total)} got several answers, {most:,} at most."] if total else []
+    title = f"{finished} of {plural(total, 'answer')} finished by themselves"
+    return title, "Answers by how they ended", _ranked(counts, texts), " ".join(below)
 
 
 def _ranked(
@@ -289,9 +259,9 @@ def _ranked(
 ) -> Bars:
     """Return bars of the largest counts, and of the others together."""
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
-    others = ranked[_MOST_BARS:]
+    shown, others = split(ranked, _MOST_BARS)
     bars = []
-    for name in ranked[:_MOST_BARS]:
+    for name in shown:
         bad = (warned or {}).get(name, 0)
         parts = [Part(Figure(counts[name] - bad), "soft"), Part(Figure(bad), "warn")]
         parts = [part for part in parts if part.value.value]
@@ -316,11 +286,11 @@ def build_tools(rows: Rows) -> Found:
     total, bad = counts.total(), invalid.total()
     if not total:
         return "no call used a tool"
-    have = f"{'has' if bad == 1 else 'have'} arguments that cannot be read"
-    title = f"{bad:,} of {plural(total, 'tool call')} {have}"
-    title = f"At least {title}" if unseen else title
-    if not bad:
-        title = f"{plural(total, 'tool call')}, most to {counts.most_common(1)[0][0]}"
+    of = plural(total, "tool call")
+    title = f"{of}, most to {counts.most_common(1)[0][0]}"
+    if bad:
+        have = f"{'has' if bad == 1 else 'have'} arguments that cannot be read"
+        title = f"{'At least ' if unseen else ''}{bad:,} of {of} {have}"
     texts = {
         name: f"{counts[name]:,}, {n:,} unreadable" for name, n in (+invalid).items()
     }
@@ -333,11 +303,9 @@ def build_coverage(rows: Rows) -> Found:
     known = dict(rows.together("usage_coverage", "tokens", "reported"))
     total = rows.total("token_usage")["responses"]
     counts = {label: known.get(name, 0) for name, label in _FIELDS.items()}
-    cached = counts["cached tokens"]
-    title = f"{percent(cached / total)} of calls report their cached tokens"
-    return (
-        title if cached else "No call reports its cached tokens",
-        f"Calls that report a field, of {total:,}",
-        _ranked(counts, {label: "none" for label, n in counts.items() if not n}),
-        "Not reported is never counted as 0.",
-    )
+    title = "No call reports its cached tokens"
+    if cached := counts["cached tokens"]:
+        title = f"{percent(cached / total)} of calls report their cached tokens"
+    note = f"Calls that report a field, of {total:,}"
+    chart = _ranked(counts, {label: "none" for label, n in counts.items() if not n})
+    return title, note, chart, "Not reported is never counted as 0."

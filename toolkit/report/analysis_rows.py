@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from toolkit.formatting.figures import Figure, sum_figures
-from toolkit.formatting.text import format_count, format_share
-from toolkit.report.course import REST, amount_of, series_name
-from toolkit.report.figures import ENOUGH_CALLS
-from toolkit.report.metric_tables import figure_of
+from toolkit.formatting.figures import sum_figures
+from toolkit.formatting.text import format_count
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Bars, Chart, Dots, Heat, Timeline
+from toolkit.report.series import amount_of, tokens_of
+from toolkit.report.wording import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from toolkit.report.metric_tables import MetricTables
     from toolkit.report.model import Bar, Dot
+    from toolkit.report.series import Names, Row
 
-Row: TypeAlias = "Mapping[str, Any]"
 # Title, note, chart, and what is left out; or why there is no chart.
 Found: TypeAlias = tuple[str, str, Chart, str] | str
 
@@ -38,46 +37,33 @@ class Rows:
         What a series is.
     """
 
-    def __init__(
-        self,
-        tables: MetricTables,
-        names: Mapping[str, str],
-        colors: Mapping[str, str],
-        first_call: datetime | None = None,
-    ) -> None:
-        self.tables, self.plan, self._first_call = tables, tables.plan, first_call
-        self._names, self._colors = names, colors
+    def __init__(self, tables: MetricTables, names: Names) -> None:
+        self.tables, self.plan, self._names = tables, tables.plan, names
+        self.short, self.color = names.short, names.color
+        by = self.plan.by
+        every: dict[str, Any] = {"every": self.plan.every}
+        self._periods = {**every, "by": (), "fill": True}, {**every, "by": by}
         self.usage = self.of("token_usage")
         self.all = sorted(self.usage, key=self._rank)
         calls = {name: row["responses"] for name, row in self.usage.items()}
         self.few = [name for name in self.all if calls[name] < ENOUGH_CALLS]
         many = [name for name in self.all if calls[name] >= ENOUGH_CALLS]
         self.shown = many[:_MOST_ROWS]
-        by = self.plan.by
         self.noun = by[0] if len(by) == 1 and by[0] in _NOUNS else "group"
 
     def _rank(self, name: str) -> tuple[float, str]:
         """Return what series are sorted by."""
-        return -amount_of(self.usage_of(name)), name
-
-    def _periods(self, *, by_series: bool) -> dict[str, object]:
-        """Return the options for the periods of the range."""
-        of = {"by": self.plan.by} if by_series else {"by": (), "fill": True}
-        return {"every": self.plan.every, **of}
-
-    def usage_of(self, name: str, kind: str = "total") -> Figure:
-        """Return the tokens of a series."""
-        return figure_of("token_usage", f"{kind}_tokens", self.usage[name])
+        return -amount_of(tokens_of(self.usage[name])), name
 
     def of(self, metric: str, **where: object) -> dict[str, Row]:
         """Return the row of each series of a metric."""
         only_now = {"compare": None} if metric == "tool_calls" else {}
         table = self.tables.series(metric, **only_now).filter(**where)
-        return {series_name(row, self.plan.by): row for row in table.to_dicts()}
+        return {self._names.of(row): row for row in table.to_dicts()}
 
-    def each(self, metric: str) -> list[tuple[str, Row]]:
+    def each(self, metric: str, **where: object) -> list[tuple[str, Row]]:
         """Return the rows of the series that charts show."""
-        found = self.of(metric)
+        found = self.of(metric, **where)
         return [(name, found[name]) for name in self.shown if name in found]
 
     def together(self, metric: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -89,39 +75,17 @@ class Rows:
         """Return the row of all series together."""
         return self.tables.row(metric)
 
-    def periods(self, *, by_series: bool = False) -> list[Row]:
+    def periods(self, *, by_series: bool = False) -> Sequence[Row]:
         """Return the usage of the periods that have begun, from the first call on."""
-        table = self.tables.table("token_usage", **self._periods(by_series=by_series))
+        table = self.tables.table("token_usage", **self._periods[by_series])
         table = table.with_columns(self.plan.is_partial).drop_nulls("period")
-        end, first = self.plan.axis["until"], self._first_call
+        end, first = self.plan.axis["until"], self._names.first_call
         return [
             row
             for row in table.to_dicts()
             if (end is None or row["period"] < end)
             and (first is None or row["period_end"] > first)
         ]
-
-    def short(self, name: str) -> str:
-        """Return the short name of a series."""
-        return self._names.get(name, name) if name else "all models"
-
-    def color(self, name: str) -> str:
-        """Return the colour of a series."""
-        return self._colors.get(name, REST)
-
-
-def percent(share: Figure | float, *, words: bool = False) -> str:
-    """Format a share, from 10% on without decimal places.
-
-    Examples
-    --------
-    >>> percent(0.2222), percent(0.0312), percent(0.9999)
-    ('22%', '3.1%', '>99.9%')
-    """
-    figure = share if isinstance(share, Figure) else Figure(share)
-    size = amount_of(figure)
-    is_large = 0.1 <= size <= 0.99 or size >= 1.01
-    return format_share(figure.rounded(2) if is_large else figure, words=words)
 
 
 def summary_of(chart: Chart) -> str:
@@ -135,9 +99,11 @@ def summary_of(chart: Chart) -> str:
         count, hour = max(cells)
         return f"Most calls: {count:,} ({hour})."
     if isinstance(chart, Timeline):
-        rows = ((name, [one.label for one in spells]) for name, spells in chart.rows)
-        return "; ".join(f"{name}: {', '.join(labels)}" for name, labels in rows) + "."
-    if isinstance(chart, Dots):
+        lines = [
+            f"{name}: {', '.join(one.label for one in spells)}"
+            for name, spells in chart.rows
+        ]
+    elif isinstance(chart, Dots):
         lines = [f"{row[-1].label}: {_of_dots(row, chart)}" for row in chart.rows]
     else:
         lines = [f"{bar.label}: {_of_bar(bar, chart)}" for bar in chart.bars]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, repeat
@@ -18,17 +17,21 @@ from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
 from toolkit.metrics.calendar import instant
-from toolkit.report.analysis_rows import percent
-from toolkit.report.course import REST, amount_of, series_name
-from toolkit.report.figures import ENOUGH_CALLS
-from toolkit.report.metric_tables import figure_of
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Bar, Bars, Heat, Part, Spell, Timeline
-from toolkit.report.wording import calls
+from toolkit.report.series import (
+    REST,
+    amount_of,
+    series_name,
+    split,
+    tokens_of,
+)
+from toolkit.report.wording import calls, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.report.analysis_rows import Found, Row, Rows
+    from toolkit.report.analysis_rows import Found, Rows
 
 _MOST_PARTS = 6  # of a column, beside the others
 _MOST_TEXTS = 14  # columns with a text above
@@ -40,23 +43,25 @@ _UNITS = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month", "1q": "quarte
 
 def build_tokens(rows: Rows) -> Found:
     """Build tokens in each period by series."""
-    count = _MOST_PARTS if len(rows.all) > _MOST_PARTS + 1 else len(rows.all)
-    shown = sorted(rows.all[:count], key=lambda name: (rows.color(name), name))
+    shown, others = split(rows.all, _MOST_PARTS)
+    shown = sorted(shown, key=lambda name: (rows.color(name), name))
     legend = [(rows.short(name), rows.color(name), "solid") for name in shown]
-    if count < len(rows.all):
-        legend.append((plural(len(rows.all) - count, "other"), REST, "solid"))
-    values: dict[object, list[list[Figure]]] = defaultdict(lambda: [[] for _ in legend])
+    if others:
+        legend.append((plural(len(others), "other"), REST, "solid"))
+    values: dict[datetime, list[list[Figure]]] = {
+        row["period"]: [[] for _ in legend] for row in rows.periods()
+    }
     for row in rows.periods(by_series=True):
         name = series_name(row, rows.plan.by)
-        place = shown.index(name) if name in shown else count
-        values[row["period"]][place].append(_tokens(row))
-    total = _tokens(rows.total("token_usage"))
+        place = shown.index(name) if name in shown else len(shown)
+        values[row["period"]][place].append(tokens_of(row))
+    total = tokens_of(rows.total("token_usage"))
     if not amount_of(total):
         return "no call reports tokens"
     note = f" by {rows.noun}; " if rows.plan.by else "; "
     note += format_count(total, "sentence", words=True)
     note += "" if rows.plan.is_open else f" in the {rows.plan.unit}"
-    parts = [[*map(sum_figures, values[row["period"]])] for row in rows.periods()]
+    parts = [[*map(sum_figures, found)] for found in values.values()]
     found = _columns(rows, "tokens", note, parts, legend)
     return found if isinstance(found, str) else (_weekend(rows) or found[0], *found[1:])
 
@@ -126,21 +131,17 @@ def _label(start: datetime, every: str, *, is_week: bool) -> str:
     return _DAYS[start.weekday()] if is_day else format_day(start, "short")
 
 
-def _tokens(row: Row) -> Figure:
-    """Return all tokens of a row."""
-    return figure_of("token_usage", "total_tokens", row)
-
-
 def _weekend(rows: Rows) -> str:
     """Return how a day of the weekend compares with another, if all days are whole."""
     periods = rows.periods()
     if rows.plan.every != "1d" or any(row["partial"] for row in periods):
         return ""
     weekend, weekdays = (
-        [_tokens(row) for row in periods if (row["period"].weekday() > 4) is is_end]
+        [tokens_of(row) for row in periods if (row["period"].weekday() > 4) is is_end]
         for is_end in (True, False)
     )
-    if len(weekend) < 2 or len(weekdays) < 5:
+    # Of a log of a few days there is nothing to compare.
+    if len(weekend) < 2 or sum(map(bool, map(amount_of, weekdays))) < 5:
         return ""
     a_day, a_weekday = (sum_figures(days) / len(days) for days in (weekend, weekdays))
     share = about(a_day / a_weekday)
@@ -149,12 +150,9 @@ def _weekend(rows: Rows) -> str:
 
 def about(share: Figure) -> str:
     """Return a share in words, a bound as an approximate one; nothing if unknown."""
-    if not share.is_known:
-        return ""
-    is_exact = share.bound == "exact"
-    return percent(
-        share if is_exact else Figure(share.value, "approximate"), words=True
-    )
+    if share.is_known and share.bound != "exact":
+        share = Figure(share.value, "approximate")
+    return percent(share, words=True) if share.is_known else ""
 
 
 def build_hours(rows: Rows) -> Found:
@@ -162,22 +160,21 @@ def build_hours(rows: Rows) -> Found:
     table = rows.tables.table("response_volume", by=()).drop_nulls("hour")
     counts = {(day, hour): count for day, hour, count
               in table.select("weekday", "hour", "responses").iter_rows()}  # fmt: skip
-    total = sum(counts.values())
-    days = _weekdays(rows)
-    if total < ENOUGH_CALLS or len(days) == 1:
-        return (
-            "one day only" if total >= ENOUGH_CALLS else f"{calls(total)} with a date"
-        )
+    total, days = sum(counts.values()), _weekdays(rows)
+    if total < ENOUGH_CALLS:
+        return f"{calls(total)} with a date"
+    if len(days) == 1:
+        return "one day only"
     grid = [[counts.get((day, hour), 0) for hour in range(24)] for day in days]
     per_hour = [sum(column) for column in zip(*grid, strict=True)]
     most, start = max(
         (sum(per_hour[start : start + _WINDOW]), -start) for start in range(13)
     )
+    hours = f"{-start:02}:00 and {_WINDOW - start:02}:00"
+    darkest = f"darkest: {calls(max(counts.values()))}"
     return (
-        f"{percent(most / total)} of calls fall between {-start:02}:00 and "
-        f"{_WINDOW - start:02}:00",
-        f"Calls by weekday and hour ({rows.plan.tz}); darkest: "
-        f"{calls(max(counts.values()))}",
+        f"{percent(most / total)} of calls fall between {hours}",
+        f"Calls by weekday and hour ({rows.plan.tz}); {darkest}",
         Heat([_DAYS[day - 1] for day in days], [f"{h:02}" for h in range(24)], grid),
         "",
     )
@@ -200,27 +197,23 @@ def build_versions(rows: Rows) -> Found:
     plan, by = rows.plan, ("model", "system_fingerprint")
     since = plan.spans[0].start if plan.spans else plan.within.start
     table = rows.tables.table("token_usage", every="1d", by=by, since=since)
-    calls_of = pl.col("responses").sum().over("model")
     days = (
         table.drop_nulls(["period", *by])
-        .filter(calls_of >= ENOUGH_CALLS)
+        .filter(pl.col("responses").sum().over("model") >= ENOUGH_CALLS)
         .sort("model", "period", -pl.col("responses"), "system_fingerprint")
         .unique(["model", "period"], keep="first", maintain_order=True)
     )
     if days.is_empty():
         return f"no model with {ENOUGH_CALLS} calls or more reports its version"
+    following = pl.col("period").shift(-1).over("model")
     spells = (
-        days.with_columns(end=pl.col("period_end").last().over("model"))
+        days.with_columns(last=pl.col("period_end").last().over("model"))
         .filter(pl.struct(by).rle_id().is_first_distinct())
+        # A version ends where the next one begins.
         .with_columns(
-            # A version ends where the next one begins.
-            pl.col("period")
-            .shift(-1)
-            .over("model")
-            .fill_null(pl.col("end"))
-            .alias("end"),
-            pl.len().cast(pl.Int64).over("model").alias("versions"),
-            pl.int_range(pl.len()).over("model").alias("place"),
+            end=following.fill_null(pl.col("last")),
+            versions=pl.len().cast(pl.Int64).over("model"),
+            place=pl.int_range(pl.len()).over("model"),
         )
         .filter(pl.col("versions") > 1)
         .sort(-pl.col("versions"), "model", "place")
@@ -242,45 +235,42 @@ def build_versions(rows: Rows) -> Found:
         ticks.append(plan.within.start.astimezone(start.tzinfo))
     marks = [((at - start) / (end - start), format_day(at, "short")) for at in ticks]
     below = f"{len(shown):,} models changed. " if len(shown) > _MOST_MODELS else ""
-    return (
-        _change_title(rows, spells),
-        "First four characters of system_fingerprint",
-        Timeline(shown[:_MOST_MODELS], marks),
-        below + _answered(rows),
-    )
+    note = "First four characters of system_fingerprint"
+    chart = Timeline(shown[:_MOST_MODELS], marks)
+    return _change_title(rows, spells), note, chart, below + _answered(rows)
 
 
 def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
     """Return which models changed their version in the range."""
-    changes = spells.filter(pl.col("place") > 0)
-    if rows.plan.within.start is not None:
-        changes = changes.filter(
-            pl.col("period") >= instant(rows.plan.within.start, rows.plan.tz)
-        )
+    changes, since = spells.filter(pl.col("place") > 0), rows.plan.within.start
+    if since is not None:
+        changes = changes.filter(pl.col("period") >= instant(since, rows.plan.tz))
     if changes.is_empty():
         return f"No model changed version in this {rows.plan.unit}"
     days, names = (changes[column].unique().sort() for column in ("period", "model"))
+    who = f"{len(names):,} models"
+    if len(names) == 1:
+        who = rows.short(series_name({"model": names[0]}, ("model",)))
     when = f"{'on' if len(days) == 1 else 'up to'} {format_day(days[-1], 'short')}"
-    one = rows.short(series_name({"model": names[0]}, ("model",)))
-    who = one if len(names) == 1 else f"{len(names):,} models"
     return f"{who} changed version {when}"
 
 
 def _answered(rows: Rows) -> str:
     """Return whether the models that were asked for are those that answered."""
     table = rows.tables.table("drift").drop_nulls("differs")
-    pairs = (
+    asked, got = (
         families(table[name], FAMILY_RULES) for name in ("requested_model", "model")
     )
     other = sum(
         count
-        for asked, got, count in zip(*pairs, table["responses"], strict=True)
-        if not got.startswith(asked)
+        for a_model, one, count in zip(asked, got, table["responses"], strict=True)
+        if not one.startswith(a_model)
     )
     total = int(table["responses"].sum())
+    if not total:
+        return ""
     found = f"another one answered {other:,}" if other else "the same in all"
-    text = (
+    return (
         f"{calls(total)} {'names' if total == 1 else 'name'} both the model asked for "
         f"and the one that answered: {found}, a dated version counted as the same."
     )
-    return text if total else ""

@@ -12,12 +12,12 @@ from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day, format_month
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.formatting.text import format_name
+from toolkit.formatting.text import format_name, format_usd
 from toolkit.metrics.forecast import WEEKS, WEEKS_OF_RANGE, forecast_cost
 from toolkit.pricing.budgets import check_names
-from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Budget, Head
-from toolkit.report.wording import capitalized, usd
+from toolkit.report.series import cost_of
+from toolkit.report.wording import capitalized, label_of, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,21 +45,21 @@ class _Month(NamedTuple):
     today: date
 
     @classmethod
-    def of(cls, tables: MetricTables) -> _Month:
+    def of(cls, tables: MetricTables, first_call: datetime | None) -> _Month:
         """Return the month in which the range ends; in an open range, the current."""
-        plan = tables.plan
-        created = tables.choices.select(pl.col("created").min())
-        zone = zone_of(plan.tz)
+        plan, zone = tables.plan, zone_of(tables.plan.tz)
         latest, now = plan.now, plan.now.astimezone(zone)
         if plan.within.end is not None:
             latest = min(latest, plan.within.end - timedelta(microseconds=1))
         start = latest.astimezone(zone).date().replace(day=1)
         end = (start + timedelta(days=31)).replace(day=1)
-        first_last = created.collect(engine="streaming").item(), plan.last_call
-        began, last = (at and at.astimezone(zone).date() for at in first_last)
-        known = now if now.date() < end else datetime.combine(end, time(), zone)
-        if now.date() < end and last is not None:
-            known = min(known, datetime.combine(last + _DAY, time(), zone))
+        ends = first_call, plan.last_call
+        began, last = (at and at.astimezone(zone).date() for at in ends)
+        known = now
+        if now.date() >= end:
+            known = datetime.combine(end, time(), zone)
+        elif last is not None:
+            known = min(now, datetime.combine(last + _DAY, time(), zone))
         first = datetime.combine(start, time(), zone)
         return cls(start, end, max(known, first), began, last, now.date())
 
@@ -67,6 +67,11 @@ class _Month(NamedTuple):
     def is_over(self) -> bool:
         """Whether the month is over."""
         return self.today >= self.end
+
+    @property
+    def begins_late(self) -> bool:
+        """Whether the log begins in the month, so that earlier calls are unknown."""
+        return self.first_call is not None and self.first_call > self.start
 
     @property
     def earlier(self) -> date:
@@ -79,9 +84,23 @@ class _Month(NamedTuple):
         is_now = self.start.year == self.today.year
         return format_month(self.start, "name" if is_now else "full")
 
+    def cost(self, days: pl.DataFrame, start: date, end: date) -> Figure:
+        """Return the known cost of days; that before the log is unknown."""
+        first, last = self.first_call, self.last_call
+        if first is None or first >= end or last is None or last < start - _DAY:
+            return UNKNOWN
+        within = pl.col("period").is_between(start, end, closed="left")
+        cost = cost_of(_sums(days.filter(within)))
+        is_part = first > start and cost.is_known
+        return Figure(cost.value, "lower") if is_part else cost
 
-def build_budgets(tables: MetricTables, budgets: Sequence[Limit]) -> list[Budget]:
+
+def build_budgets(
+    tables: MetricTables, budgets: Sequence[Limit], first_call: datetime | None
+) -> list[Budget]:
     """Build the budgets of the month in which the range ends.
+
+    `first_call` is that of the log.
 
     Raises
     ------
@@ -90,7 +109,7 @@ def build_budgets(tables: MetricTables, budgets: Sequence[Limit]) -> list[Budget
     """
     if not budgets:
         return []
-    month = _Month.of(tables)
+    month = _Month.of(tables, first_call)
     # What the forecast and the month before need of a log.
     since = min(month.earlier, month.now.date() - timedelta(weeks=WEEKS_OF_RANGE + 1))
     since = datetime.combine(since, time(), month.now.tzinfo)
@@ -126,21 +145,20 @@ def _build(limit: Limit, costs: pl.DataFrame, month: _Month) -> Budget:
     days = own.group_by("period").agg(pl.col(_SUMS).sum())
     by_day = dict(days.select("period", "cost").iter_rows())
     found = forecast_cost(by_day, month.start, month.end, month.now)
-    in_month = pl.col("period") >= month.start
-    so_far, before = days.filter(in_month), days.filter(~in_month)
-    before = before.filter(pl.col("period") >= month.earlier)
-    spent, cost_before = _known_cost(so_far), _known_cost(before)
-    first = month.first_call
-    is_logged = first is not None and first < month.end
-    if month.last_call is None or month.last_call < month.start - _DAY or not is_logged:
-        spent = UNKNOWN
-    if first is None or first >= month.start:
-        cost_before = UNKNOWN
-    elif first > month.earlier and cost_before.is_known:
-        cost_before = Figure(cost_before.value, "lower")
+    spent = month.cost(days, month.start, month.end)
     since = month.now.date() - timedelta(weeks=found.weeks)
-    used = days.filter(in_month | (pl.col("period") >= since))
-    forecast = _forecast(found, spent, used)
+    base = cost_of(_sums(days.filter(pl.col("period") >= min(since, month.start))))
+    forecast = spent
+    if found.days_left:
+        is_least = "lower" in (base.bound, spent.bound)
+        cost = found.cost if base.is_known and spent.is_known else None
+        forecast = Figure(cost, "lower" if is_least else "approximate")
+    sums = _sums(days.filter(pl.col("period") >= month.start))
+    unpriced, tokens = sums["tokens_unpriced"], sums["total_tokens"]
+    with_unpriced = UNKNOWN
+    if forecast.is_known and 0 < unpriced < tokens:  # at what the other tokens cost
+        most = forecast.number * tokens / (tokens - unpriced)
+        with_unpriced = Figure(most, "approximate")
     budget = Budget(
         head=Head("", ""),
         limit=Figure(limit.usd),
@@ -149,13 +167,22 @@ def _build(limit: Limit, costs: pl.DataFrame, month: _Month) -> Budget:
         forecast=forecast,
         low=Figure(found.low) if forecast.is_known else UNKNOWN,
         high=Figure(found.high) if forecast.is_known else UNKNOWN,
-        with_unpriced=_with_unpriced(forecast, so_far),
-        before=cost_before,
+        with_unpriced=with_unpriced,
+        before=month.cost(days, month.earlier, month.start),
         month=month.start,
         tag=None if limit.value is None else limit.column,
         value=limit.value,
     )
-    return _with_head(budget, found, month)
+    subject, when, name = month.name, "", f"Budget for {month.name}"
+    if limit.value is not None:
+        subject = format_name(limit.value)
+        if limit.column != "model":
+            subject = f"{label_of(limit.column)} {subject}"
+        when, name = f" in {month.name}", f"Budget of {subject} for {month.name}"
+    title = _title(budget, subject, when, month)
+    if budget.tag != "model" or not title.startswith(subject):
+        title = capitalized(title)  # names of models are as they are
+    return replace(budget, head=Head(name, title, _note(budget, found, month)))
 
 
 def _sums(days: pl.DataFrame) -> dict[str, Any]:
@@ -163,82 +190,54 @@ def _sums(days: pl.DataFrame) -> dict[str, Any]:
     return days.select(pl.col(_SUMS).sum()).row(0, named=True)
 
 
-def _known_cost(days: pl.DataFrame) -> Figure:
-    """Return the cost of days, with its bound."""
-    return figure_of("cost", "cost", _sums(days))
-
-
-def _forecast(found: Forecast, spent: Figure, used: pl.DataFrame) -> Figure:
-    """Return the forecast with its bound; `used` are the days that it is based on."""
-    if not found.days_left:
-        return spent
-    base = _known_cost(used)
-    if found.cost is None or not base.is_known or not spent.is_known:
-        return UNKNOWN
-    return Figure(found.cost, "lower" if base.bound == "lower" else "approximate")
-
-
-def _with_unpriced(forecast: Figure, days: pl.DataFrame) -> Figure:
-    """Return the forecast if unpriced tokens cost what priced ones do."""
-    sums = _sums(days)
-    unpriced, tokens = sums["tokens_unpriced"], sums["total_tokens"]
-    if not forecast.is_known or not unpriced or tokens <= unpriced:
-        return UNKNOWN
-    return Figure(forecast.number * tokens / (tokens - unpriced), "approximate")
-
-
-def _with_head(budget: Budget, found: Forecast, month: _Month) -> Budget:
-    """Return a budget with its name, its answer, and what is measured."""
-    subject, when, name = month.name, "", f"Budget for {month.name}"
-    if budget.value is not None:
-        subject = format_name(budget.value)
-        if budget.tag != "model":
-            tag = str(budget.tag).removeprefix("tag_").replace("_", " ")
-            subject = f"{tag} {subject}"
-        when, name = f" in {month.name}", f"Budget of {subject} for {month.name}"
-    title = _title(budget, subject, when, is_over=month.is_over)
-    if budget.tag != "model" or not title.startswith(subject):
-        title = capitalized(title)  # names of models are as they are
-    head = Head(name, title, _note(budget, found, month))
-    return replace(budget, head=head)
-
-
-def _title(budget: Budget, subject: str, when: str, *, is_over: bool) -> str:
+def _title(budget: Budget, subject: str, when: str, month: _Month) -> str:
     """Return whether a budget is enough, in one sentence."""
     limit, spent, forecast = budget.limit, budget.spent, budget.forecast
-    its = f"its {usd(limit)} limit{when}"
+    its, is_over = f"its {usd(limit)} limit{when}", month.is_over
+
+    def beside(amount: Figure) -> str:
+        """Return an amount in so many digits that it is not the limit."""
+        if not usd(amount).endswith(usd(limit)) or amount.number == limit.number:
+            return usd(amount)
+        texts = (
+            (format_usd(amount, places, words=True), format_usd(limit, places))
+            for places in range(3, 13)
+        )
+        return next(text for text, same in texts if not text.endswith(same))
+
     if not spent.is_known:
         return f"What {subject} {'cost' if is_over else 'has cost'}{when} is not known"
     if spent.exceeds(limit):
         if is_over:
-            return f"{subject} went over {its}: it cost {usd(spent)}"
-        return f"{subject} is over {its} already: {usd(spent)} is spent"
+            return f"{subject} went over {its}: it cost {beside(spent)}"
+        return f"{subject} is over {its} already: {beside(spent)} is spent"
     if not forecast.is_known:
-        used = f"{subject} has used {usd(spent)} of {its}"
+        used = f"{subject} has used {beside(spent)} of {its}"
         return f"{used}; it is too early for a forecast"
     if forecast.number > limit.number:
-        return f"{subject} is likely to end over {its}: {usd(forecast)} is expected"
+        return f"{subject} is likely to end over {its}: {beside(forecast)} is expected"
     if budget.high.is_known and budget.high.number > limit.number:
-        likely = f"{usd(forecast)} is expected, up to {usd(budget.high)} is likely"
+        high = beside(budget.high)
+        likely = f"{usd(forecast)} is expected, up to {high} is likely"
         return f"{subject} may end over {its}: {likely}"
     within = f"{subject} {'stayed' if is_over else 'stays'} within {its}"
     if spent.bound == "exact":
         return within
-    if not budget.with_unpriced.is_known:
-        return f"on known prices {within}; other calls may take it over"
-    if budget.with_unpriced.number > limit.number:
+    most = budget.with_unpriced
+    if most.is_known and most.number > limit.number:
         could = "could have taken" if is_over else "could take"
         return f"on known prices {within}; calls without a price {could} it over"
-    also = f"also with the calls without a price ({usd(budget.with_unpriced)})"
-    return f"{within}, {also}"
+    if month.begins_late:
+        return f"since the log began, {within}; what was spent before is unknown"
+    if most.is_known:
+        return f"{within}, also with the calls without a price ({usd(most)})"
+    return f"on known prices {within}; other calls may take it over"
 
 
 def _note(budget: Budget, found: Forecast, month: _Month) -> str:
     """Return the unit, the method of the forecast, and the cost of the month before."""
-    least = (
-        ", at least" if "lower" in (budget.spent.bound, budget.forecast.bound) else ""
-    )
-    notes = [f"US dollars{least}."]
+    is_least = "lower" in (budget.spent.bound, budget.forecast.bound)
+    notes = [f"US dollars{', at least' if is_least else ''}."]
     if budget.forecast.is_known and found.days_left:
         left = "day" if found.days_left == 1 else f"{found.days_left} days"
         weeks = "week" if found.weeks == 1 else f"{found.weeks} weeks"
@@ -252,11 +251,11 @@ def _note(budget: Budget, found: Forecast, month: _Month) -> str:
         )
     elif found.days_left and budget.spent.is_known:
         notes.append("A forecast needs a whole week of data.")
-    if month.first_call and month.first_call > month.start:
+    if month.first_call and month.begins_late:
         notes.append(f"The log begins on {format_day(month.first_call, 'short')}.")
     if month.last_call and month.last_call < min(month.today, month.end) - _DAY:
         notes.append(f"The last call is of {format_day(month.last_call, 'short')}.")
     if budget.before.is_known:
-        earlier = format_month(month.start - _DAY, "name")
+        earlier = format_month(month.earlier, "name")
         notes.append(f"{earlier} cost {usd(budget.before)}.")
     return " ".join(notes)

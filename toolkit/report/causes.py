@@ -10,22 +10,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
+from polars import selectors
 
 from toolkit.formatting.figures import Figure
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
-from toolkit.report.course import ALL_CALLS, series_name
-from toolkit.report.figures import ENOUGH_CALLS, priced_calls
-from toolkit.report.metric_tables import figure_of
+from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Cause, Causes, Head
-from toolkit.report.wording import calls, capitalized, fraction, join, usd
+from toolkit.report.series import ALL_CALLS, cost_of, priced_calls
+from toolkit.report.wording import calls, capitalized, fraction, join, percent, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from toolkit.formatting.figures import Number
     from toolkit.report.metric_tables import MetricTables
-
-_Row = dict[str, Any]
+    from toolkit.report.series import Names, Row
 
 
 class _Effect(NamedTuple):
@@ -36,10 +32,9 @@ class _Effect(NamedTuple):
     more: str
     less: str
 
-    @property
-    def column(self) -> str:
-        """Its column."""
-        return f"{self.name}_effect"
+    def words(self, row: Row) -> str:
+        """Return what it was in a row."""
+        return self.more if row[self.name] > 0 else self.less
 
 
 # That more of the cost is known is no reason to spend more: it has no words.
@@ -54,7 +49,6 @@ _EFFECTS = (
     _Effect("coverage", "More of the cost is known", "", ""),
     _Effect("unsplit", "Cannot be split", "higher charges", "lower charges"),
 )
-_BY_NAME = {effect.name: effect for effect in _EFFECTS}
 _CALLS = ("volume", "coverage", "mix")  # of a series: how many calls it had
 _LENGTHS = {
     "prompt_length": ("Prompts to", "prompt_tokens_per_response"),
@@ -62,10 +56,6 @@ _LENGTHS = {
 }
 _NO_REASONS = ("coverage", "unsplit")
 _ENDS = ("_before", "")
-_SUMS = (
-    *("cost_before", "cost", "cost_change", "responses_before", "responses"),
-    *("responses_unpriced_before", "responses_unpriced"),
-)
 _NOTABLE = 0.002  # of the known cost: a smaller change of a series has no reason
 _MAIN_SHARE = 1 / 3  # of the change that the main cause explains
 
@@ -73,146 +63,126 @@ _MAIN_SHARE = 1 / 3  # of the change that the main cause explains
 class Change(NamedTuple):
     """The split of the change: of all calls, and of each series."""
 
-    total: _Row
-    series: list[_Row]
+    total: dict[str, Any]
+    series: list[dict[str, Any]]
     unit: str
 
 
-def read_change(tables: MetricTables, names: Mapping[str, str]) -> Change | None:
+def read_change(tables: MetricTables, names: Names) -> Change | None:
     """Return the split of the change; None if the cost before or now is not known."""
     plan = tables.plan
     if not plan.compares:
         return None
     table = tables.table("cost_change", by=plan.by)
-    # All of these add up over the series.
-    names_of_sums = (*_SUMS, *(effect.column for effect in _EFFECTS))
-    total = table.select(pl.col(names_of_sums).sum()).row(0, named=True)
+    table = table.rename(lambda name: name.removesuffix("_effect"))
+    table = table.with_columns(pl.col(one.name for one in _EFFECTS).fill_null(0))
+    # All numbers but means and shares add up over the series.
+    numbers = selectors.integer() | selectors.decimal()
+    sums = table.select(numbers - selectors.by_name(plan.by)).sum()
+    total, series = sums.row(0, named=True), table.to_dicts()
     if not total["cost"] or not total["cost_before"]:
         return None
-    series = table.to_dicts()
     for row in series:
-        name = series_name(row, plan.by)
-        row["series"], row["name"] = name, names.get(name, name)
-        for effect in _EFFECTS:
-            row[effect.column] = row[effect.column] or Decimal(0)
-        for end in _ENDS:
-            row[f"priced{end}"] = priced_calls(row, end)
+        row["series"] = names.of(row)
+        row["name"] = names.short(row["series"])
+    for row in (total, *series):
+        row |= {f"priced{end}": priced_calls(row, end) for end in _ENDS}
     return Change(total, series, plan.unit)
 
 
 def build_causes(change: Change) -> Causes:
     """Build the part on what changed, and why."""
-    row, main = change.total, _main(change)
-    found = []
+    row, main, rows = change.total, _main(change), []
     # The largest first; what is no reason to spend more or less comes last.
     for effect in sorted(
-        _EFFECTS,
-        key=lambda one: (one.name in _NO_REASONS, -abs(row[one.column])),
+        _EFFECTS, key=lambda one: (one.name in _NO_REASONS, -abs(row[one.name]))
     ):
-        amount, label = row[effect.column], effect.label
-        if not amount and effect.name not in {"price", "volume"}:
-            continue
-        if effect.name == "coverage" and amount < 0:
+        name, label, amount = effect.name, effect.label, row[effect.name]
+        if name == "coverage" and amount < 0:
             label = "Less of the cost is known"
-        words = _words(effect, change)
-        amount, is_main = Figure(amount), effect is main
-        found.append(Cause(effect.name, label, amount, words, is_main))
-    before, now = (figure_of("cost_change", f"cost{end}", row) for end in _ENDS)
+        if amount or name in {"price", "volume"}:
+            words = _words(effect, change)
+            rows.append(Cause(name, label, Figure(amount), words, effect is main))
+    before, now = (cost_of(row, end) for end in _ENDS)
     moved = now - before
     amount = usd(Figure(moved.value), words=False, signed=True)
     note = f"The change in known cost, {amount}, split into its causes: they add up."
-    ends = f"{usd(before)} before, {usd(now)} now."
-    return Causes(
-        Head("What changed, and why", _title(change), note), found, moved, ends
-    )
+    head = Head("What changed, and why", _title(change), note)
+    return Causes(head, rows, moved, f"{usd(before)} before, {usd(now)} now.")
 
 
 def clause(change: Change) -> str:
     """Return the main cause as a clause: ``because prompts to gpt-4o were shorter``."""
-    main = _main(change)
+    main, row = _main(change), change.total
     if main is None or _is_small(change):
         return ""
-    row, leader = change.total, _leader(main, change)
+    leader = _leader(main, change)
     if main.name == "volume":
         moved = _moved(row["responses_before"], row["responses"], "more", "fewer")
         return f"because there were {moved} calls"
     if main.name == "mix":
-        more = "more expensive" if row[main.column] > 0 else "cheaper"
-        return f"because more of the work went to {more} models"
+        return f"because more of the work went to {main.words(row)}"
     if leader is not None and main.name in _LENGTHS:
-        begin, column = _LENGTHS[main.name]
-        moved = _moved(leader[f"{column}_before"], leader[column], "longer", "shorter")
-        return f"because {begin.lower()} {leader['name']} were {moved}"
+        words = _length_words(main.name, leader)
+        return f"because {words[0].lower()}{words[1:]}"
     return f"because of {_phrase(main, change)}"
 
 
-def main_reason(row: _Row, total: float) -> str:
+def main_reason(row: Row, total: float) -> str:
     """Return why the cost of a series changed, in a few words.
 
     `total` is the known cost of all series: a change that is small beside it has no
     reason, nor has one a mean of few calls.
     """
-    change = row["cost_change"]
+    change, before, now = row["cost_change"], row["priced_before"], row["priced"]
     if not row["responses_before"]:
         return "new"
-    if not row["priced"] and not row["priced_before"]:
+    if not now and not before:
         return ""
     if change is None or abs(float(change)) < _NOTABLE * total:
         return "no notable change"
-    effects = {"calls": sum(row[_BY_NAME[name].column] for name in _CALLS)}
-    if min(row["priced"], row["priced_before"]) >= ENOUGH_CALLS:
-        effects |= {
-            effect.name: row[effect.column]
-            for effect in _EFFECTS
-            if effect.name not in _CALLS
-        }
-    same = {name: one for name, one in effects.items() if _sign(one) == _sign(change)}
-    if not same:
-        return "several reasons" if len(effects) > 1 else "too few calls to say"
-    main = max(same, key=lambda name: abs(same[name]))
+    effects = {"calls": sum(row[name] for name in _CALLS)}
+    if min(now, before) >= ENOUGH_CALLS:
+        effects |= {one.name: row[one.name] for one in _EFFECTS}
+    sizes = {
+        name: one * _sign(change) for name, one in effects.items() if name not in _CALLS
+    }
+    main = max(sizes, key=lambda name: sizes[name])
+    if sizes[main] <= 0:
+        return "several reasons" if len(sizes) > 1 else "too few calls to say"
     if main == "calls":
-        before, now = row["priced_before"], row["priced"]
         is_all = [before, now] == [row["responses_before"], row["responses"]]
         word = "more" if now > before else "fewer"
         return f"{word} {'' if is_all else 'priced '}calls: {before:,} → {now:,}"
-    effect = _BY_NAME[main]
-    words = effect.more if row[effect.column] > 0 else effect.less
+    words = next(one.words(row) for one in _EFFECTS if one.name == main)
     if main in _LENGTHS:
         return f"{words}: {_lengths(row, _LENGTHS[main][1])}"
     return f"{words}: {_cached(row)}" if main == "cache" else words
 
 
-def _sign(number: Number) -> int:
+def _sign(number: Decimal) -> int:
     """Return 1, -1 or 0: whether a number is above 0, below it, or 0."""
     return int(number > 0) - int(number < 0)
 
 
 def _main(change: Change) -> _Effect | None:
     """Return the effect that moved the cost most, the way it moved."""
-    row = change.total
-    moved = row["cost_change"]
-    same = [
-        effect
-        for effect in _EFFECTS
-        if effect.more and _sign(row[effect.column]) == _sign(moved) != 0
-    ]
-    main = max(same, key=lambda effect: abs(row[effect.column]), default=None)
-    is_large = main and abs(row[main.column]) >= abs(float(moved)) * _MAIN_SHARE
-    return main if is_large else None
+    row, moved = change.total, change.total["cost_change"]
+    reasons = [effect for effect in _EFFECTS if effect.more]
+    main = max(reasons, key=lambda effect: row[effect.name] * _sign(moved))
+    explained = float(row[main.name] * _sign(moved))
+    return main if explained >= abs(float(moved)) * _MAIN_SHARE and moved else None
 
 
-def _leader(effect: _Effect, change: Change) -> _Row | None:
+def _leader(effect: _Effect, change: Change) -> Row | None:
     """Return the series with most of an effect; none with few calls, or unknown."""
-    amount, column = change.total[effect.column], effect.column
-    same = [one for one in change.series if _sign(one[column]) == _sign(amount) != 0]
-    first = max(same, key=lambda one: abs(one[column]), default=None)
-    if first is None or 2 * abs(first[column]) < abs(amount):
+    amount, name = change.total[effect.name], effect.name
+    first = max(change.series, key=lambda one: one[name] * _sign(amount))
+    if 2 * first[name] * _sign(amount) < abs(amount) or not amount:
         return None
-    if first["series"] in {UNKNOWN_TEXT, ALL_CALLS}:
-        return None
-    is_mean = effect.name in _LENGTHS or effect.name == "cache"
-    is_few = min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
-    return None if is_mean and is_few else first
+    is_mean = name in _LENGTHS or name == "cache"
+    is_few = is_mean and min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
+    return None if is_few or first["series"] in {UNKNOWN_TEXT, ALL_CALLS} else first
 
 
 def _words(effect: _Effect, change: Change) -> str:
@@ -221,30 +191,27 @@ def _words(effect: _Effect, change: Change) -> str:
     if name == "volume":
         return f"{row['responses_before']:,} → {calls(row['responses'])}."
     if name == "coverage":
-        before, now = (
-            f"{priced_calls(row, end):,} of {row[f'responses{end}']:,}" for end in _ENDS
+        ends = (
+            f"{row[f'priced{end}']:,} of {row[f'responses{end}']:,}" for end in _ENDS
         )
-        priced = f"Calls with a known price: {before} → {now}"
+        priced = f"Calls with a known price: {' → '.join(ends)}"
         return f"{priced}. This part is no change in spending."
-    if name == "price" and not row[effect.column]:
+    if name == "price" and not row[name]:
         return f"No list price changed between the two {change.unit}s."
     if name == "mix":
         return _mix_words(change)
     if leader is None:
         return "Spread over several models."
-    who = leader["name"]
+    who, priced, amount = leader["name"], calls(leader["priced"]), _money(leader[name])
     if name in _LENGTHS:
-        begin, column = _LENGTHS[name]
-        moved = _moved(leader[f"{column}_before"], leader[column], "longer", "shorter")
-        text = f"{begin} {who} were {moved}: {_lengths(leader, column)} a call"
-        alone = f"That alone is {_money(leader[effect.column])}."
-        return f"{text} ({calls(leader['priced'])}). {alone}"
+        lengths = _lengths(leader, _LENGTHS[name][1])
+        words = f"{_length_words(name, leader)}: {lengths} a call ({priced})"
+        return f"{words}. That alone is {amount}."
     if name == "cache":
         return f"{who} took {_cached(leader)} of its prompt tokens from cache."
     if name == "unsplit":
-        charged = calls(leader["priced"])
-        return f"{who} reports what it charged, without a list price ({charged})."
-    return f"Most of it at {who}: {_money(leader[effect.column])}."
+        return f"{who} reports what it charged, without a list price ({priced})."
+    return f"Most of it at {who}: {amount}."
 
 
 def _mix_words(change: Change) -> str:
@@ -256,21 +223,22 @@ def _mix_words(change: Change) -> str:
         [sum(float(row[f"{name}{end}"] or 0) for row in change.series) for end in _ENDS]
         for name in ("priced", "cost")
     )
-    mean = sum(_divide(*pair) for pair in zip(costs, priced, strict=True)) / 2
+    mean = sum(map(_divide, costs, priced)) / 2
     moved = []
     for row in change.series:
-        pairs = [(float(row[f"cost{e}"] or 0), row[f"priced{e}"]) for e in _ENDS]
-        shares = [_divide(n, of) for (_, n), of in zip(pairs, priced, strict=True)]
-        own = [cost / count for cost, count in pairs if count]
+        counts = [row[f"priced{end}"] for end in _ENDS]
+        shares = [*map(_divide, counts, priced)]
+        own = [float(row[f"cost{end}"] or 0) / row[f"priced{end}"]
+               for end in _ENDS if row[f"priced{end}"]]  # fmt: skip
         apart = sum(own) / len(own) - mean if own else 0.0
         effect = sum(priced) / 2 * (shares[1] - shares[0]) * apart
-        moved.append((effect, row["name"], shares))
+        moved.append((effect, row["name"], *map(percent, shares)))
     moved.sort(key=lambda one: -abs(one[0]))
-    parts = []
-    for effect, name, shares in moved[:2]:
-        before, now = map(_percent, shares)
-        if before != now:
-            parts.append(f"{name} took {before} → {now} ({_money(Decimal(effect))})")
+    parts = [
+        f"{name} took {before} → {now} ({_money(Decimal(effect))})"
+        for effect, name, before, now in moved[:2]
+        if before != now
+    ]
     return (
         f"Of the priced calls {join(parts)}." if parts else "Little of it at any one."
     )
@@ -291,68 +259,61 @@ def _moved(before: float, now: float, more: str, less: str) -> str:
     return f"{'50%' if part == 'half' else part} {more if now > before else less}"
 
 
-def _lengths(row: _Row, column: str) -> str:
+def _length_words(name: str, row: Row) -> str:
+    """Return how much longer or shorter prompts or answers of a series were."""
+    begin, column = _LENGTHS[name]
+    moved = _moved(row[f"{column}_before"], row[column], "longer", "shorter")
+    return f"{begin} {row['name']} were {moved}"
+
+
+def _lengths(row: Row, column: str) -> str:
     """Return how a mean length changed."""
     before, now = (format_count(round(row[f"{column}{end}"])) for end in _ENDS)
     return f"{before} → {now} tokens"
 
 
-def _cached(row: _Row) -> str:
+def _cached(row: Row) -> str:
     """Return how the share of the prompt from a cache changed."""
-    return " → ".join(_percent(row[f"cached_share{end}"]) for end in _ENDS)
-
-
-def _percent(share: float | None) -> str:
-    """Write a share in whole percent, in tenths below ten."""
-    if share is None:
-        return "unknown"
-    return format_share(round(share, 2 if share >= 0.095 else 3))
+    return " → ".join(percent(row[f"cached_share{end}"], words=True) for end in _ENDS)
 
 
 def _money(amount: Decimal) -> str:
     """Write an effect with its sign, below a dollar to a tenth of a cent."""
-    figure = Figure(amount)
-    return usd(
-        figure.rounded(3) if abs(amount) < 1 else figure, words=False, signed=True
-    )
+    figure = Figure(amount).rounded(3) if abs(amount) < 1 else Figure(amount)
+    return usd(figure, words=False, signed=True)
 
 
 def _title(change: Change) -> str:
     """Return the answer: the main cause, and what worked against it."""
-    row, main = change.total, _main(change)
-    moved = float(row["cost_change"])
+    row, main, moved = change.total, _main(change), change.total["cost_change"]
+    cheaper = "cheaper" if moved < 0 else "more expensive"
     if _is_small(change):
         return "The known cost hardly changed"
-    cheaper = "cheaper" if moved < 0 else "more expensive"
     if main is None:
         return f"Several causes made the {change.unit} {cheaper}"
-    against = [
-        effect
-        for effect in _EFFECTS
-        if effect.more
-        and _sign(row[effect.column]) == -_sign(moved)
-        and abs(row[effect.column]) >= abs(moved) / 10
+    title = f"{capitalized(_phrase(main, change))} made the {change.unit} {cheaper}"
+    against = sorted(
+        (effect for effect in _EFFECTS if effect.more),
+        key=lambda effect: row[effect.name] * _sign(moved),
+    )
+    words = [
+        effect.words(row)
+        for effect in against[:2]
+        if -10 * row[effect.name] * _sign(moved) >= abs(moved)
     ]
-    against.sort(key=lambda effect: -abs(row[effect.column]))
-    phrase = _phrase(main, change)
-    title = f"{capitalized(phrase)} made the {change.unit} {cheaper}"
-    if against:
-        words = join([_phrase(effect, change, of=False) for effect in against[:2]])
-        verb = "took some of it back" if moved < 0 else "saved some of it"
-        title += f"; {words} {verb}"
-    return title
+    verb = "took some of it back" if moved < 0 else "saved some of it"
+    return f"{title}; {join(words)} {verb}" if words else title
 
 
 def _is_small(change: Change) -> bool:
     """Return whether the known cost changed by a hundredth or less."""
-    moved, before = change.total["cost_change"], change.total["cost_before"]
-    return abs(float(moved)) <= 0.01 * float(before)
+    row = change.total
+    return bool(abs(row["cost_change"]) * 100 <= row["cost_before"])
 
 
-def _phrase(effect: _Effect, change: Change, *, of: bool = True) -> str:
+def _phrase(effect: _Effect, change: Change) -> str:
     """Return an effect as a noun, with the series that has most of it."""
-    words = effect.more if change.total[effect.column] > 0 else effect.less
-    leader = _leader(effect, change) if of else None
+    words, leader = effect.words(change.total), _leader(effect, change)
     if leader is None or effect.name in _CALLS:
         return words
     return (

@@ -6,29 +6,22 @@ its result.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from toolkit.charts.colors import assign_colors
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day
-from toolkit.formatting.text import format_name
 from toolkit.reading.ledger import LINE_COUNTS
 from toolkit.report.analysis import build_analysis
-from toolkit.report.answer import build_answer
 from toolkit.report.budget import build_budgets
 from toolkit.report.causes import build_causes, clause, read_change
-from toolkit.report.certainty import chance_range
-from toolkit.report.course import build_course, build_tags, series_name
-from toolkit.report.figures import build_figures
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import Range, ReportContent
-from toolkit.report.models import build_models
-from toolkit.report.names import short_names
 from toolkit.report.provenance import build_made
 from toolkit.report.restated import build_periods, build_restated
+from toolkit.report.series import Names
+from toolkit.report.spending import build_course, build_models, build_tags
+from toolkit.report.summary import build_answer, build_figures, what_to_do
 from toolkit.report.trust import build_trust, uncounted
 from toolkit.report.waste import build_waste
 from toolkit.report.wording import range_words
@@ -49,8 +42,8 @@ def build_content(
     `given` are options that only the command to make it again needs, `earlier` is the
     JSON of an earlier report.
     """
-    seen = _read_series(inputs, plan)
-    first_call = cast("datetime | None", seen["first"].min())
+    kept = {**(earlier.get("colors", {}) if earlier else {}), **plan.colors}
+    names = Names.read(inputs, plan, kept)
     tables = MetricTables(inputs, plan)
     _compute(tables)
     left_out = uncounted(tables, inputs)
@@ -60,58 +53,52 @@ def build_content(
     if not is_known:
         tables = MetricTables(inputs, plan._replace(compares=False))
         _compute(tables)
-    kept = {**(earlier.get("colors", {}) if earlier else {}), **plan.colors}
-    names, colors = _name_series(seen, plan, kept)
     restated = build_restated(earlier, tables, inputs) if earlier else None
     periods = build_periods(tables) if is_known else []
-    ends = [one.end for one in periods if one.end is not None]
-    uses_clock = bool(plan.budgets) or any(end > plan.now for end in ends)
+    uses_clock = bool(plan.budgets) or any(
+        one.end is not None and one.end > plan.now for one in periods
+    )
     change = read_change(tables, names)
     reason = clause(change) if change else ""
     trust = build_trust(tables, inputs, restated)
     # The lines of the range are all accounted for in the part on what to trust.
     if trust.is_of_range and has_calls:
         left_out = []
+    began = _began_within(plan, names.first_call)
+    waste = build_waste(tables)
+    counts = ("lines", *LINE_COUNTS, "choices")
+    ledger = None if inputs.ledger is None else inputs.ledger.select(counts).sum()
     return ReportContent(
         title=plan.title,
         range=_build_range(plan),
-        answer=build_answer(
-            tables,
-            reason,
-            trust,
-            chance_range(tables),
-            left_out,
-            began=_began_within(plan, first_call),
-        ),
+        answer=build_answer(tables, reason, trust, left_out, began=began),
         figures=build_figures(tables, is_known=is_known),
-        budgets=build_budgets(tables, plan.budgets),
-        course=build_course(tables, names, colors, first_call),
+        budgets=build_budgets(tables, plan.budgets, names.first_call),
+        course=build_course(tables, names),
         tags=build_tags(tables),
-        models=build_models(tables, change, names, colors),
+        models=build_models(tables, change, names),
         causes=build_causes(change) if change else None,
-        waste=build_waste(tables),
+        waste=waste,
         trust=trust,
+        todo=what_to_do(waste, trust),
         restated=restated,
-        analysis=build_analysis(tables, names, colors, plan.sections, first_call),
+        analysis=build_analysis(tables, names, plan.sections),
         left_out=left_out,
-        colors=colors,
+        colors=dict(names.colors),
         periods=periods,
-        ledger=_sum_ledger(inputs),
+        ledger={} if ledger is None else ledger.row(0, named=True),
         made=build_made(tables, inputs, given, uses_clock=uses_clock),
     )
 
 
 def _began_within(plan: Plan, first_call: datetime | None) -> str:
     """Return when the log began, if that left out a quarter of the range before."""
-    if not plan.compares or first_call is None:
+    start, end = range_before(plan.within, plan.tz) if plan.compares else (None, None)
+    if start is None or end is None or first_call is None:
         return ""
-    zone = zone_of(plan.tz)
-    start = range_before(plan.within, plan.tz).start
-    end = plan.within.start
-    if start is None or end is None or first_call >= end:
+    if not start + (end - start) / 4 < first_call < end:
         return ""
-    is_whole = first_call <= start + (end - start) / 4
-    return "" if is_whole else format_day(first_call.astimezone(zone).date())
+    return format_day(first_call.astimezone(zone_of(plan.tz)).date())
 
 
 def _compute(tables: MetricTables) -> None:
@@ -139,31 +126,6 @@ def _compute(tables: MetricTables) -> None:
     tables.compute(queries)
 
 
-def _read_series(inputs: ReportInputs, plan: Plan) -> pl.DataFrame:
-    """Return the series of the whole log, whatever the range, and when each began."""
-    first = pl.col("created").min().alias("first")
-    if not plan.by:
-        return inputs.choices.select(first).collect(engine="streaming")
-    found = inputs.choices.group_by(plan.by).agg(first).collect(engine="streaming")
-    return found.sort("first", *plan.by, nulls_last=True)
-
-
-def _name_series(
-    seen: pl.DataFrame, plan: Plan, kept: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the short name and the colour of each series."""
-    if not plan.by:
-        return {}, {}
-    series = [series_name(row, plan.by) for row in seen.iter_rows(named=True)]
-    is_model = plan.by == ("model",)
-    names = (
-        short_names(series) if is_model else {one: format_name(one) for one in series}
-    )
-    # A colour may be given by the short name, too.
-    kept = {full: kept[one] for full, one in names.items() if one in kept} | dict(kept)
-    return names, dict(assign_colors(series, kept, by_maker=is_model))
-
-
 def _build_range(plan: Plan) -> Range:
     """Return what the report covers."""
     before = None
@@ -173,19 +135,10 @@ def _build_range(plan: Plan) -> Range:
     return Range(
         range_words(plan.within, plan.tz),
         plan.unit,
-        plan.within.start,
-        plan.within.end,
+        *plan.within,
         plan.tz,
         plan.every,
         list(plan.by),
         before,
         plan.last_call,
     )
-
-
-def _sum_ledger(inputs: ReportInputs) -> dict[str, int]:
-    """Return the counts of the ledger over all logs; none for a frame."""
-    if inputs.ledger is None:
-        return {}
-    names = ("lines", *LINE_COUNTS, "choices")
-    return inputs.ledger.select(pl.col(names).sum()).row(0, named=True)

@@ -15,10 +15,9 @@ from unicodedata import combining, east_asian_width
 from markupsafe import Markup
 
 from toolkit.formatting.text import format_count, format_name, format_usd
-from toolkit.report.analysis_rows import percent
 from toolkit.report.model import Bars, Dots, Timeline
 from toolkit.report.templates import environment
-from toolkit.report.wording import usd
+from toolkit.report.wording import percent, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

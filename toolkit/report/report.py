@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import polars as pl
 
+from toolkit import system
 from toolkit.charts.colors import check_colors
 from toolkit.errors import OptionError, WriteError, check_word
 from toolkit.expressions.choices import check_columns
@@ -243,9 +244,11 @@ def write_report(
     if colors is not None:
         check_type("colors", colors, Mapping, "a colour for each name, as a dict")
     within = chosen(last, since, until, tz, now=now)
-    if within.end is not None and within.end.year >= _LAST_YEAR:
-        expected = f"a time before the year {_LAST_YEAR}"
-        raise OptionError("until", f"{within.end:%Y-%m-%d}", expected=expected)
+    at = (moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0)
+    for name, end in (("until", within.end), ("now", at)):
+        if end is not None and end.year >= _LAST_YEAR:
+            expected = f"a time before the year {_LAST_YEAR}"
+            raise OptionError(name, f"{end:%Y-%m-%d}", expected=expected)
     if compare is not None and None in within:
         expected = "a range with both ends, such as last, to compare it with"
         raise OptionError("compare", compare, expected=expected)
@@ -269,7 +272,7 @@ def write_report(
         sections=_check_sections(sections),
         title=title,
         provider=provider,
-        now=(moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0),
+        now=at,
         budgets=_parse_budgets(budgets),
         colors=check_colors(colors or {}),
     )
@@ -286,7 +289,7 @@ def write_report(
     }
     content = build_content(inputs, plan, given, earlier)
     report = Report(content, inputs, plan, known)
-    for file in files:
+    for file in dict.fromkeys(files):
         report.save(file)
     return report
 
@@ -328,11 +331,8 @@ def _write_whole(path: Path, data: bytes) -> None:
     """Write a file under another name, then rename it: never half a report."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        system.write(part, data)
+        system.replace(part, path)
     except OSError as error:
         with suppress(OSError):
             part.unlink()

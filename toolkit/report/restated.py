@@ -8,9 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit.charts.colors import check_colors
 from toolkit.errors import OptionError, plural
 from toolkit.expressions.time_ranges import Span
 from toolkit.formatting.figures import Figure
+from toolkit.metrics.options import check_options
 from toolkit.report.metric_tables import MetricTables, figure_of
 from toolkit.report.model import Head, Period, Restated, RestatedRow
 from toolkit.report.provenance import versions
@@ -45,13 +47,10 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     expected = f"a report that was written with --to NAME.json {version}"
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        _ = data["range"]["tz"], data["range"]["every"], data["range"]["words"]
-        _ = (
-            data["ledger"].get,
-            data["made"]["versions"].get,
-            data.get("colors", {}).items,
-        )
-        _ = _moment(data["range"]["since"]), _moment(data["range"]["until"])
+        of, _ = data["range"], (data["ledger"].get, data["made"]["versions"].get)
+        check_options(tz=of["tz"], every=of["every"])
+        check_colors(data.get("colors", {}))
+        _ = of["words"], _moment(of["since"]), _moment(of["until"])
         is_known = bool(_periods_in(data)) and data["schema_version"] == SCHEMA_VERSION
     except OSError as error:
         expected = f"a report that can be read ({error.strerror})"

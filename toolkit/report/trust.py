@@ -1,15 +1,13 @@
 """What to trust: every line of the range, and what the figures leave out, in money.
 
 What is missing is estimated at what the rest costs. Where no price is known nothing can
-be estimated, and it stays unknown. The words of the rows are in ``trust.toml``.
+be estimated, and it stays unknown. The words of the rows are in ``words.toml``.
 """
 
 from __future__ import annotations
 
-import tomllib
 from datetime import timedelta
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -22,20 +20,19 @@ from toolkit.formatting.text import format_count, format_name, format_share
 from toolkit.metrics.registry import METRICS
 from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import LINE_COUNTS
-from toolkit.report.figures import priced_calls
 from toolkit.report.lines import count_lines
 from toolkit.report.metric_tables import figure_of, row_of
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
-from toolkit.report.names import short_names
-from toolkit.report.wording import calls, capitalized, join, local, usd
+from toolkit.report.series import cost_of, priced_calls, short_names, tokens_of
+from toolkit.report.wording import WORDS, calls, capitalized, join, local, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from toolkit.report.inputs import ReportInputs
+    from toolkit.report.lines import RangeLines
     from toolkit.report.metric_tables import MetricTables
-
-    Row = Mapping[str, Any]
+    from toolkit.report.series import Row
 
 _MOST_NAMES = 3
 _ESTIMATE = (
@@ -43,9 +40,6 @@ _ESTIMATE = (
     "in no known cost."
 )
 _NOTHING = Figure(0)
-_TEXT = files("toolkit.report").joinpath("trust.toml").read_text("utf-8")
-_WORDS: dict[str, dict[str, Any]] = tomllib.loads(_TEXT)
-_IS_UNDATED = pl.col("created").is_null()
 
 
 class _Data:
@@ -56,12 +50,11 @@ class _Data:
     """
 
     def __init__(self, tables: MetricTables, inputs: ReportInputs) -> None:
-        plan, ledger = tables.plan, inputs.ledger
+        plan = self.plan = tables.plan
         self.tables, self.inputs, self.unit = tables, inputs, plan.unit
-        self.cost = tables.row("cost")
-        self.undated = _undated_cost(tables)
-        self.lines, self.why_whole = None, ""
-        self.counts: dict[str, int] = {}
+        self.cost, self.undated = tables.row("cost"), _undated_cost(tables)
+        self.lines: RangeLines | None = None
+        self.why_whole, self.counts, ledger = "", {}, inputs.ledger
         if ledger is None:
             return
         sums = ledger.sum().row(0, named=True)
@@ -84,7 +77,7 @@ class _Data:
     @property
     def is_placed(self) -> bool:
         """Whether it is known which lines are of the range."""
-        return self.lines is not None or self.tables.plan.is_open
+        return self.lines is not None or self.plan.is_open
 
     def estimate(self, tokens: int | None = 0, count: int | None = 0) -> Figure:
         """Return what tokens and calls would cost if they cost what the rest costs."""
@@ -102,32 +95,26 @@ def build_trust(
 ) -> Trust:
     """Build the account of the lines, and what is missing with what to do about it."""
     data = _Data(tables, inputs)
-    rows = [
-        *_unpriced(data),
-        *_without_usage(data),
-        *_rejected(data),
-        *_undated(data),
-        *_files(data),
-        *_late(data, restated),
-    ]
+    rows = [gap for build in _GAPS for gap in build(data)]
+    rows += _late(data, restated)
     known = [row.could_add for row in rows if row.could_add.is_known]
     total = None
     if any(figure.value for figure in known):
-        words = f"on top of {usd(figure_of('cost', 'cost', data.cost))}"
+        words = f"on top of {usd(cost_of(data.cost))}"
         words += ", and what is unknown" * (len(known) < len(rows))
         amount = Figure(sum(known, _NOTHING).value, "approximate")
         total = _gap("together", amount, words)
     where = "all logs" if data.why_whole else "this report"
     lines = [
         LineCount(name, count, (one if count == 1 else many).format(where), mark)
-        for name, (one, many, mark) in _WORDS["lines"].items()
+        for name, (one, many, mark) in WORDS["lines"].items()
         if (count := data.counts.get(name, 0)) or (name == "responses" and data.counts)
     ]
-    notes = [f"The lines are those of the whole logs: {data.why_whole}."]
+    notes = []
     if inputs.ledger is None:
         notes = ["The calls are from a table, so log lines are not known."]
-    elif not data.why_whole:
-        notes = []
+    elif data.why_whole:
+        notes = [f"The lines are those of the whole logs: {data.why_whole}."]
     notes += [_ESTIMATE] if total is not None else []
     head = Head("What to trust", _title(data, rows, total), " ".join(notes))
     return Trust(head, lines, rows, total, data.lines is not None)
@@ -135,33 +122,31 @@ def build_trust(
 
 def uncounted(tables: MetricTables, inputs: ReportInputs) -> list[str]:
     """Return what the logs hold and no figure contains, in words."""
-    found = []
     undated = 0 if tables.plan.is_open else _undated_cost(tables)["responses"]
-    if undated:
-        found.append(f"{calls(undated)} without a date")
-    if (ledger := inputs.ledger) is None:
-        return found
-    counts: tuple[tuple[Any, str, str], ...] = (
-        (ledger["rejected"].sum(), "line", " that could not be read"),
-        (ledger["error"].count(), "log", " read only in part, because of damage"),
-        (ledger.filter(responses=0)["hint"].count(), "file", " without any call"),
-        (0 if tables.plan.last_call else ledger["errors"].sum(), "provider error", ""),
-        (ledger["duplicates"].sum(), "line", " of calls that were logged twice"),
-    )
-    return found + [f"{plural(n, noun)}{words}" for n, noun, words in counts if n]
+    counts = [(undated, "call", " without a date")]
+    if (ledger := inputs.ledger) is not None:
+        errors = 0 if tables.plan.last_call else ledger["errors"].sum()
+        counts += [
+            (int(ledger["rejected"].sum()), "line", " that could not be read"),
+            (ledger["error"].count(), "log", " read only in part, because of damage"),
+            (ledger.filter(responses=0)["hint"].count(), "file", " without any call"),
+            (errors, "provider error", ""),
+            (ledger["duplicates"].sum(), "line", " of calls that were logged twice"),
+        ]
+    return [f"{plural(count, noun)}{words}" for count, noun, words in counts if count]
 
 
 def _undated_cost(tables: MetricTables, places: pl.DataFrame | None = None) -> Row:
     """Return the cost of the calls without a date: of all, or those at some places."""
-    choices = tables.choices.filter(_IS_UNDATED)
+    choices = tables.choices.filter(pl.col("created").is_null())
     if places is not None:
         choices = choices.join(places.lazy(), on=["log_id", "line"], how="semi")
     return row_of(METRICS["cost"](choices, every=None, by=()))
 
 
 def _gap(name: str, could_add: Figure, words: str, count: int = 1) -> Gap:
-    """Return a row of the table; its label and what to do are in ``trust.toml``."""
-    label, one, many = _WORDS["gaps"][name]
+    """Return a row of the table; its label and what to do are in ``words.toml``."""
+    label, one, many = WORDS["gaps"][name]
     return Gap(name, label, could_add, words, one if count == 1 else many)
 
 
@@ -176,27 +161,28 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
     ledger, count = data.inputs.ledger, sum(data.counts.values())
     if ledger is None:
         return capitalized(missing)
-    unit = data.unit
-    of = "lines of the logs" if data.lines is None else f"log lines of the {unit}"
-    text = (
-        f"All {count:,} {of} are accounted for" if count else "The logs have no lines"
-    )
-    if count == 1:
-        text = f"The only {of.replace('lines', 'line')} is accounted for"
+    of = "lines of the logs" if data.lines is None else f"log lines of the {data.unit}"
     if damaged := ledger["error"].count():
         text = f"{plural(damaged, 'log')} could be read only in part"
+    elif count <= 1:
+        text = f"The only {of.replace('lines', 'line')} is accounted for"
+        text = text if count else "The logs have no lines"
+    else:
+        both = "Both" if count == 2 else f"All {count:,}"
+        text = f"{both} {of} are accounted for"
     return f"{text}; {missing}"
 
 
-def _unpriced(data: _Data) -> list[Gap]:
-    """Return the calls without a known price, and the models with most of them."""
+def _unpriced(data: _Data) -> Iterator[Gap]:
+    """Yield the calls without a known price, and the models with most of them."""
     row, count = data.cost, data.cost["responses_unpriced"]
     # Where no tokens are known, these are missing, not the price.
     if count == row["responses_unpriced_without_usage"]:
-        return []
+        return
+    now, before = (
+        figure_of("cost", "unpriced_share", row, end) for end in ("", "_before")
+    )
     words = f"{count:,} of {calls(row['responses'])}"
-    ends = ("", "_before")
-    now, before = (figure_of("cost", "unpriced_share", row, end) for end in ends)
     if now.is_known:
         words += f", {format_share(now, words=True)} of tokens"
         words += f" ({format_share(before, words=True)} before)" * before.is_known
@@ -213,38 +199,39 @@ def _unpriced(data: _Data) -> list[Gap]:
     could_add = data.estimate(tokens=row["tokens_unpriced"])
     if not could_add.is_known:
         words += " Without any known price nothing can be estimated."
-    return [_gap("unpriced", could_add, words, len(models))]
+    yield _gap("unpriced", could_add, words, len(models))
 
 
-def _without_usage(data: _Data) -> list[Gap]:
-    """Return the calls that do not report all their tokens."""
+def _without_usage(data: _Data) -> Iterator[Gap]:
+    """Yield the calls that do not report all their tokens."""
     row, choices = data.cost, data.tables.choices
-    count, unpriced = row["responses_without_usage"], "responses_unpriced_without_usage"
-    if not count:
-        return []
+    count, unpriced = (
+        row[f"responses_{name}"] for name in ("without_usage", "unpriced_without_usage")
+    )
     words = f"{count:,} of {calls(row['responses'])}"
-    if row[unpriced]:
-        words += f"; {row[unpriced]:,} of them have no known cost"
-    if "usage_problem" in choices.collect_schema().names():
-        is_cut = (first_choice(), *data.tables.plan.within.conditions())
+    if unpriced:
+        words += f"; {unpriced:,} of them have no known cost"
+    if count and "usage_problem" in choices.collect_schema().names():
+        is_cut = (first_choice(), *data.plan.within.conditions())
         rows = choices.filter(*is_cut, usage_problem="cut_off").select(pl.len())
         if cut := int(rows.collect().item()):
             words += f"; {plural(cut, 'stream')} cut off"
-    could_add = data.estimate(count=row[unpriced])
-    return [_gap("without_usage", could_add, f"{words}.", count)]
+    if count:
+        could_add = data.estimate(count=unpriced)
+        yield _gap("without_usage", could_add, f"{words}.", count)
 
 
-def _rejected(data: _Data) -> list[Gap]:
-    """Return the lines that cannot be read, and why they cannot."""
+def _rejected(data: _Data) -> Iterator[Gap]:
+    """Yield the lines that cannot be read, and why they cannot."""
     count, unit = data.counts.get("rejected", 0), data.unit
     if not count:
-        return []
+        return
     codes = {one.code: one.lines for one in data.inputs.rejects}
     if data.lines is not None:
         codes = dict(data.lines.others["code"].drop_nulls().value_counts().iter_rows())
     codes.pop("error_response", None)
     most = sorted(codes, key=lambda code: (-codes[code], code))[:_MOST_NAMES]
-    why = join([_WORDS["codes"].get(code, code) for code in most])
+    why = join([WORDS["codes"].get(code, code) for code in most])
     words = f"{count:,} of {plural(sum(data.counts.values()), 'log line')}: {why}."
     if data.lines is not None:
         its = "Its place in the log puts it" if count == 1 else "Their places put them"
@@ -252,20 +239,20 @@ def _rejected(data: _Data) -> list[Gap]:
     elif not data.is_placed:
         words += f" How many are of this {unit} is unknown."
     could_add = data.estimate(count=count) if data.is_placed else UNKNOWN
-    return [_gap("rejected", could_add, words, count)]
+    yield _gap("rejected", could_add, words, count)
 
 
-def _undated(data: _Data) -> list[Gap]:
-    """Return the calls without a date."""
+def _undated(data: _Data) -> Iterator[Gap]:
+    """Yield the calls without a date."""
     row, could_add, in_all = data.undated, UNKNOWN, data.undated["responses"]
     if not in_all:
-        return []
+        return
     if data.lines is not None:
         row = _undated_cost(data.tables, data.lines.others)
         silent = row["responses_unpriced_without_usage"]
         rest = data.estimate(row["tokens_unpriced"], silent)
         could_add = Figure((rest + (row["cost"] or 0)).value, "approximate")
-    count, tokens = row["responses"], figure_of("token_usage", "total_tokens", row)
+    count, tokens = row["responses"], tokens_of(row)
     used = format_count(tokens, "sentence", words=True)
     used = f", {used} tokens" if tokens.is_known else ", tokens unknown"
     if data.lines is not None:
@@ -279,34 +266,38 @@ def _undated(data: _Data) -> list[Gap]:
     else:
         words = f"{calls(count)} in all the data{used}; how many are of this "
         words += f"{data.unit} is unknown"
-    return [_gap("undated", could_add, f"{words}.", count)]
+    yield _gap("undated", could_add, f"{words}.", count)
 
 
-def _files(data: _Data) -> list[Gap]:
-    """Return the logs that were not read, or not to the end, or that have no calls."""
-    found, ledger, words = [], data.inputs.ledger, ""
+def _files(data: _Data) -> Iterator[Gap]:
+    """Yield the logs that were not read, or not to the end, or that have no calls."""
+    ledger, words = data.inputs.ledger, []
     if ledger is not None:
         if damaged := ledger["error"].count():
-            words = f"{plural(damaged, 'log')} of {len(ledger):,}, because of damage."
-            found.append(_gap("damaged", UNKNOWN, words, damaged))
-        silent = len(ledger.filter(pl.col("lines") > pl.col("blank"), responses=0))
-        words = f"{plural(silent, 'file')} without any call." * bool(silent)
+            of = f"{plural(damaged, 'log')} of {len(ledger):,}, because of damage."
+            yield _gap("damaged", UNKNOWN, of, damaged)
+        if silent := len(ledger.filter(pl.col("lines") > pl.col("blank"), responses=0)):
+            words.append(f"{plural(silent, 'file')} without any call.")
     if data.lines is not None and (lines := data.lines.without_dates):
-        words += f" {plural(lines, 'line')} of files without a dated call cannot be "
-        words += "placed, and are not counted here."
+        words.append(
+            f"{plural(lines, 'line')} of files without a dated call cannot be placed, "
+            "and are not counted here."
+        )
     if words:
-        found.append(_gap("silent", UNKNOWN, words.strip(), 2))
+        yield _gap("silent", UNKNOWN, " ".join(words), 2)
     if passed := data.inputs.passed_over:
-        words = f"{passed_over_words(passed).capitalize()}."
-        found.append(_gap("passed_over", UNKNOWN, words, sum(passed.values())))
-    return found
+        of = f"{passed_over_words(passed).capitalize()}."
+        yield _gap("passed_over", UNKNOWN, of, sum(passed.values()))
 
 
-def _late(data: _Data, restated: Restated | None) -> list[Gap]:
-    """Return whether calls of the range may still come, or have come since."""
-    plan, lines = data.tables.plan, data.lines
+_GAPS = (_unpriced, _without_usage, _rejected, _undated, _files)
+
+
+def _late(data: _Data, restated: Restated | None) -> Iterator[Gap]:
+    """Yield whether calls of the range may still come, or have come since."""
+    plan, lines = data.plan, data.lines
     if plan.is_open:
-        return []
+        return
     since, until = plan.axis["since"], plan.axis["until"]
     end = until.astimezone(zone_of(plan.tz)) - timedelta(microseconds=1)
     last, is_sure = format_day(end.date()), False
@@ -322,4 +313,4 @@ def _late(data: _Data, restated: Restated | None) -> list[Gap]:
         words += f" The last call of all was on {local(plan.last_call, plan.tz)}."
     if restated is not None:
         words += f" {restated.head.title}."
-    return [_gap("late", _NOTHING if is_sure else UNKNOWN, words, 1 if is_sure else 2)]
+    yield _gap("late", _NOTHING if is_sure else UNKNOWN, words, 1 if is_sure else 2)

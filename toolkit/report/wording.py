@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
-from toolkit.expressions.time_ranges import Span, zone_of
+from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_moment, format_range
+from toolkit.formatting.figures import as_figure
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from toolkit.expressions.time_ranges import Span
     from toolkit.formatting.figures import Figure
+    from toolkit.formatting.text import UsdStyle
 
 _TEN_CENTS = Decimal("0.1")
+_TEXT = files("toolkit.report").joinpath("words.toml").read_text("utf-8")
+WORDS: dict[str, dict[str, Any]] = tomllib.loads(_TEXT)
 
 
 def range_words(within: Span, tz: str) -> str:
@@ -28,14 +35,8 @@ def range_words(within: Span, tz: str) -> str:
     >>> range_words(span("2026-11-16", "2026-11-23"), "UTC")
     'Week of 16 to 22 Nov 2026'
     """
-    return format_range(*_ends_of(within, tz))
-
-
-def _ends_of(within: Span, tz: str) -> tuple[datetime | None, datetime | None]:
-    """Return start and end of a range on the clocks of a zone."""
     zone = zone_of(tz)
-    start, end = (None if at is None else at.astimezone(zone) for at in within)
-    return start, end
+    return format_range(*(at and at.astimezone(zone) for at in within))
 
 
 def usd(amount: Figure, *, words: bool = True, signed: bool = False) -> str:
@@ -49,12 +50,9 @@ def usd(amount: Figure, *, words: bool = True, signed: bool = False) -> str:
     >>> usd(Figure(0.851)), usd(Figure(12345.678, "lower")), usd(Figure(0.0845))
     ('$0.85', 'at least $12,345', '$0.084')
     """
-    if amount.is_known and abs(amount.number) >= _TEN_CENTS:
-        places = 0 if abs(amount.number) >= 1000 else 2
-        amount = amount.rounded(places)
-        text = format_usd(amount, words=words, signed=signed)
-        return text.removesuffix(".00") if not places else text
-    return format_usd(amount, words=words, signed=signed)
+    size = abs(amount.number) if amount.is_known else _TEN_CENTS
+    style: UsdStyle = 0 if size >= 1000 else 2 if size >= _TEN_CENTS else "cents"
+    return format_usd(amount, style, words=words, signed=signed)
 
 
 def size(amount: Figure) -> Figure:
@@ -90,9 +88,28 @@ def fraction(share: float) -> str:
     return next(near, f"{percent:.0f}%" if 1 <= percent <= 99 else format_share(share))
 
 
+def label_of(column: str) -> str:
+    """Return what a reader calls a column."""
+    return column.removeprefix("tag_").replace("_", " ")
+
+
 def capitalized(text: str) -> str:
     """Return a text that begins with a capital."""
     return text[0].upper() + text[1:]
+
+
+def percent(share: Figure | float | None, *, words: bool = False) -> str:
+    """Format a share, from 10% on without decimal places.
+
+    Examples
+    --------
+    >>> percent(0.2222), percent(0.0312), percent(0.9999)
+    ('22%', '3.1%', '>99.9%')
+    """
+    figure = as_figure(share)
+    size = float(figure.value or 0)
+    is_large = 0.1 <= size <= 0.99 or size >= 1.01
+    return format_share(figure.rounded(2) if is_large else figure, words=words)
 
 
 def calls(count: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from bisect import bisect
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,6 @@ from gzip import GzipFile
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-
-from zstandard import ZstdCompressor
 
 from toolkit.errors import WriteError
 from toolkit.testing.dialects import FLEET, LATER_FLEET, Dice, Json, Model
@@ -34,6 +33,11 @@ from toolkit.testing.quirks import (
     Stream,
     half,
 )
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,8 +183,8 @@ def _open_target(to: Path | BinaryIO) -> Iterator[Callable[[bytes], object]]:
                 with GzipFile("", "wb", fileobj=file, mtime=0) as gz:
                     yield gz.write
             elif to.suffix == ".zst":
-                compressor = ZstdCompressor(write_checksum=True)
-                with compressor.stream_writer(file, closefd=False) as zst:
+                checked: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
+                with zstd.ZstdFile(file, "w", options=checked) as zst:
                     yield zst.write
             else:
                 yield file.write

@@ -1,0 +1,299 @@
+"""Known cost over time, by the values of a tag, and by series with its change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from toolkit.errors import plural
+from toolkit.expressions.time_ranges import zone_of
+from toolkit.formatting.dates import MONTHS, format_day
+from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
+from toolkit.formatting.text import format_name, format_share
+from toolkit.report.causes import main_reason
+from toolkit.report.metric_tables import figure_of
+from toolkit.report.model import Course, Head, ModelRow, Models, Series, Tag, TagRow
+from toolkit.report.series import REST, amount_of, cost_of, split, tokens_of
+from toolkit.report.wording import calls, fraction, join, label_of, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from toolkit.report.causes import Change
+    from toolkit.report.metric_tables import MetricTables
+    from toolkit.report.series import Names, Row
+
+_MOST_SERIES = 5  # of a column
+_MOST_VALUES, _MOST_TAGS = 7, 2
+_MOST_ROWS = 11  # of the table of series
+
+
+# --- Over time -----------------------------------------------------------------------
+
+
+def build_course(tables: MetricTables, names: Names) -> Course | None:
+    """Build known cost over the spans that end with the range; None for one span."""
+    plan, first_call = tables.plan, names.first_call
+    if len(plan.spans) < 2 or first_call is None:
+        return None
+    zone = zone_of(plan.tz)
+    began = datetime.combine(first_call.astimezone(zone), time(), zone)
+    totals = tables.spans("cost").to_dicts()
+    places = {row["period"]: place for place, row in enumerate(totals)}
+    starts = [row["period"].astimezone(zone).date() for row in totals]
+    # What was before the log is unknown.
+    nothing = [
+        Figure(0) if row["period_end"] > first_call else UNKNOWN for row in totals
+    ]
+    costs = [cost_of(row) for row in totals]
+    is_whole = [
+        began <= row["period"] < row["period_end"] <= plan.now for row in totals
+    ]
+    by_series: dict[str, list[Figure]] = {}
+    for row in tables.spans("cost", by=plan.by, fill=False).to_dicts():
+        if row["period"] is not None:
+            values = by_series.setdefault(names.of(row), [*nothing])
+            values[places[row["period"]]] = cost_of(row)
+    unit = "period" if plan.unit == "range" else plan.unit
+    shares = [figure_of("cost", "unpriced_share", row) for row in totals]
+    by = " and ".join(map(label_of, plan.by))
+    weeks = "; weeks begin on Monday" if unit == "week" else ""
+    note = f"US dollars, at least{f', by {by}' if by else ''}{weeks} ({plan.tz})"
+    is_cut = any(
+        there.is_known and not whole
+        for there, whole in zip(nothing, is_whole, strict=True)
+    )
+    notes = [_course_note(shares, unit), f"Hatched: not a whole {unit}." * is_cut]
+    day = format_day(first_call.astimezone(zone).date(), "short")
+    return Course(
+        Head(f"Cost by {unit}", _course_title(costs, starts, is_whole, unit), note),
+        starts,
+        _labels(starts, plan.unit),
+        is_whole,
+        [cost + there for cost, there in zip(costs, nothing, strict=True)],
+        shares,
+        _largest(by_series, names, plan.top),
+        "" if nothing[0].is_known else f"no log before {day}",
+        " ".join(filter(None, notes)),
+    )
+
+
+def _largest(
+    by_series: Mapping[str, list[Figure]], names: Names, top: int
+) -> list[Series]:
+    """Return the series to draw, from the top: the one that moved most is the last."""
+
+    def moved(name: str) -> float:
+        before, now = by_series[name][-2:]
+        return abs(amount_of(now) - amount_of(before))
+
+    ranked = sorted(by_series, key=lambda name: -amount_of(by_series[name][-1]))
+    known = [name for name in ranked if any(map(amount_of, by_series[name]))]
+    shown, others = split(known, min(_MOST_SERIES, top))
+    shown = sorted(shown, key=names.color, reverse=True)
+    largest = max(shown, key=moved, default=None)
+    shown.sort(key=lambda name: name == largest)
+    found = [
+        Series(names.short(name), names.color(name), by_series[name]) for name in shown
+    ]
+    if others:
+        columns = zip(*(by_series[name] for name in others), strict=True)
+        values = [sum_figures(column) for column in columns]
+        found.insert(0, Series(plural(len(others), "other"), REST, values))
+    return found
+
+
+def _course_title(
+    costs: Sequence[Figure], starts: Sequence[date], is_whole: Sequence[bool], unit: str
+) -> str:
+    """Return the answer of the course: how the last span compares with the others."""
+    spans = zip(costs, starts, is_whole, strict=True)
+    whole = [(cost.number, at) for cost, at, over in spans if over and cost.is_known]
+    if not any(map(amount_of, costs)):
+        return f"No {unit} has a known cost"
+    if not whole:
+        return f"No whole {unit} is logged yet"
+    if len(whole) == 1:
+        return f"The first whole {unit} with a known cost"
+    ranked, last = sorted(number for number, _ in whole), whole[-1][0]
+    since = format_day(whole[0][1], "full" if unit in {"month", "quarter"} else "short")
+    is_end = last in (ranked[0], ranked[-1]) and ranked.count(last) == 1
+    if is_whole[-1] and len(whole) > 2 and is_end:
+        rank = "lowest" if last == ranked[0] else "highest"
+        return f"The {rank} known cost of {len(whole)} {unit}s since {since}"
+    low, high = (usd(Figure(number)) for number in (ranked[0], ranked[-1]))
+    between = low if low == high else f"Between {low} and {high}"
+    each = unit if unit == "day" else f"whole {unit}"
+    each = f"both {each}s" if len(whole) == 2 else f"every {each}"
+    return f"{between} in {each} since {since}"
+
+
+def _course_note(shares: Sequence[Figure], unit: str) -> str:
+    """Return what is dotted: calls without a price, and their share of a span."""
+    known = sorted(share.number for share in shares if share.is_known and share.number)
+    if not known:
+        return ""
+    low, high = (f"{100 * share:.0f}" for share in (known[0], known[-1]))
+    of = f"{low}%" if low == high else f"{low}–{high}%"
+    words = f"calls without a known price ({of} of a {unit}'s tokens)"
+    return f"Dotted: {words}, not to scale."
+
+
+def _labels(starts: Sequence[date], unit: str) -> list[str]:
+    """Return the labels of spans: the month or the year only where it changes."""
+    labels = []
+    for start, before in zip(starts, [None, *starts], strict=False):
+        month = MONTHS[start.month - 1]
+        if unit in {"quarter", "month"}:
+            label = month if unit == "month" else f"Q{(start.month + 2) // 3}"
+            is_new = before is None or before.year != start.year
+            labels.append(f"{label} {start.year}" if is_new else label)
+        else:
+            is_new = before is None or before.month != start.month
+            labels.append(f"{start.day} {month}" if is_new else str(start.day))
+    return labels
+
+
+# --- By tag --------------------------------------------------------------------------
+
+
+def build_tags(tables: MetricTables) -> list[Tag]:
+    """Build cost by the values of each tag."""
+    names = tables.choices.collect_schema().names()
+    tags = [name for name in names if name.startswith("tag_")]
+    tags = [name for name in tags if (name,) != tables.plan.by]
+    return [_build_tag(tables, name) for name in tags[:_MOST_TAGS]]
+
+
+def _build_tag(tables: MetricTables, column: str) -> Tag:
+    """Build cost by the values of a tag, calls without it last."""
+    name = column.removeprefix("tag_")
+    table = tables.table("cost", every=None, by=(column,))
+    table = table.with_columns(pl.col(column).cast(pl.String))
+    rows = [
+        TagRow(row[column], cost_of(row), row["responses"]) for row in table.to_dicts()
+    ]
+    rows.sort(key=lambda row: (-amount_of(row.cost), row.value or ""))
+    values = [row for row in rows if row.value is not None]
+    without = [row for row in rows if row.value is None]
+    shown, others = split(values, _MOST_VALUES)
+    if others:
+        cost = sum_figures(row.cost for row in others)
+        count = sum(row.calls for row in others)
+        shown = [*shown, TagRow(plural(len(others), "other"), cost, count)]
+    note = ""
+    for row in without:
+        count, tagged = (sum(row.calls for row in found) for found in (rows, values))
+        carry = "carries" if tagged == 1 else "carry"
+        note = (
+            f"{tagged:,} of {calls(count)} {carry} the tag {name}. Ask the services "
+            f"behind the other {row.calls:,} to send it."
+        )
+    head = Head(f"Cost by {name}", _tag_title(rows, name))
+    return Tag(head, column, [*shown, *without], note)
+
+
+def _tag_title(rows: Sequence[TagRow], name: str) -> str:
+    """Return the answer of a tag: who has most of the known cost."""
+    whole = sum(amount_of(row.cost) for row in rows)
+    if all(row.value is None for row in rows):
+        return f"No call carries the tag {name}"
+    if not whole:
+        return f"No {name} has a known cost"
+    shares = {row.value: amount_of(row.cost) / whole for row in rows}
+    unnamed = shares.pop(None, 0.0)
+    if unnamed >= 0.5:
+        return f"{format_share(round(unnamed, 2))} of the known cost names no {name}"
+    first, share = next(iter(shares.items()))  # the rows are sorted
+    return f"{format_name(first)} has {fraction(share)} of the known cost"
+
+
+# --- By series -----------------------------------------------------------------------
+
+
+def build_models(
+    tables: MetricTables, change: Change | None, names: Names
+) -> Models | None:
+    """Build the table of series, the most expensive first; None without calls."""
+    plan, total = tables.plan, tables.row("cost")
+    rows = tables.series("cost").to_dicts()
+    if plan.compares:
+        changes = tables.table("cost_change", by=plan.by).to_dicts()
+        none = dict.fromkeys(total, 0)
+        rows += [{**none, **row} for row in changes if not row["responses"]]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (*_rank(row), names.of(row)))
+    spent = amount_of(cost_of(total))
+    series = change.series if change is not None else []
+    reasons = {one["series"]: main_reason(one, spent) for one in series}
+    found = []
+    for row in rows:
+        name = names.of(row)
+        one = _row(row, name, names)
+        reason = reasons.get(name, "") if row["responses"] else "no more calls"
+        found.append(replace(one, reason=reason * one.change.is_known))
+    shown, others = split(found, min(plan.top, _MOST_ROWS))
+    if others:
+        sums = {
+            column: sum(row[column] or 0 for row in rows[len(shown) :])
+            for column in total
+        }
+        shown = [*shown, _row(sums, plural(len(others), "other"), names)]
+    by = f"{label_of(*plan.by)}s" if len(plan.by) == 1 else "series"
+    by = by if plan.by else "calls"
+    whole = _row(total, f"All {by}", names)
+    note = f"In brackets: the {plan.unit} before. " if plan.compares else ""
+    note += f"Bars: known cost{' and its change' if plan.compares else ''}."
+    head = Head("Where the money went", _models_title(found, whole, by), note)
+    return Models(head, [*shown], whole)
+
+
+def _rank(row: Row) -> tuple[Decimal, ...]:
+    """Return what rows are sorted by: known cost, then that before, then tokens."""
+    columns = ("cost", "cost_before", "total_tokens")
+    return tuple(-(row.get(column) or Decimal(0)) for column in columns)
+
+
+def _row(row: Row, name: str, names: Names) -> ModelRow:
+    """Return the row of a series, or of several together."""
+    before = cost_of(row, "_before") if "responses_before" in row else UNKNOWN
+    return ModelRow(
+        name,
+        names.short(name),
+        names.color(name),
+        row["responses"],
+        row.get("responses_before"),
+        tokens_of(row),
+        cost_of(row),
+        cost_of(row) - before,
+        "",
+        row["responses_unpriced"],
+    )
+
+
+def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
+    """Return the answer of the table: who has most of the known cost."""
+    whole = amount_of(total.cost)
+    known = [row for row in rows if amount_of(row.cost)]
+    if not whole:
+        return "No call has a known cost" if total.calls else "No calls"
+    if by == "calls":
+        return "The known cost of all calls"
+    if len(known) == 1:
+        return f"{known[0].short} is all of the known cost"
+    parts = [sum(amount_of(row.cost) for row in known[:n]) / whole for n in (1, 2, 3)]
+    count = next((n for n, part in enumerate(parts, 1) if part >= 0.5), len(known[:3]))
+    part = parts[count - 1]
+    if part < 0.25:
+        return f"The known cost is spread over {len(known):,} {by}"
+    who, verb = (
+        join([row.short for row in known[:count]]),
+        "is" if count == 1 else "are",
+    )
+    return f"{who} {verb} {fraction(part)} of the known cost"
