@@ -81,7 +81,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
         return  # `measure` and `plot` raise
     spec = SPECS[metric]
     for option in ("every", "by", "tz", "top", "provider", "prices"):
-        takes = spec.has_money if option == "prices" else option in spec.option_names
+        takes = spec.costs if option == "prices" else option in spec.option_names
         if option in options and not takes:
             if is_configured(ctx, option):
                 del options[option]
