@@ -78,7 +78,7 @@ def test_focus_writes_the_costs_of_a_month(log: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (("--month", "2026-11", "--to", "a.xls"),
-         "--to: expected a .parquet or .csv file, got 'a.xls'"),
+         "--to: expected a file that ends in .csv, .parquet, got 'a.xls'"),
         (("--month", "2026-11", "--to", "no/a.csv"),
          "no/a.csv: cannot write: the directory no does not exist"),
         (("--month", "11", "--to", "a.csv"),

@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 
 from tests.support.command import run
-from toolkit.cli.output import _to_json
 from toolkit.cli.screen import print_table
 from toolkit.cli.tables import _cell, lay_out, notes_of
+from toolkit.formatting.text import format_json
 from toolkit.metrics import (
     METRICS,
     cost,
@@ -339,4 +339,4 @@ def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> N
 
 def test_a_number_that_json_cannot_hold_is_an_error() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        _to_json([float("inf")])
+        format_json([float("inf")])
