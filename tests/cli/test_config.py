@@ -21,7 +21,8 @@ from toolkit.report.model import TILES as SECTIONS
 from toolkit.testing import make_response
 
 FULL = """
-sources = ["logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-"]
+sources = ["logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
+  "file:///srv/a%20b"]
 response_path = "response.body"
 created_unit = "ms"
 created_path = "metadata.sent"
@@ -154,6 +155,7 @@ def test_every_setting_can_be_set_and_paths_are_those_of_the_file(
     assert found.values.keys() == Settings.model_fields.keys()
     assert found.values["sources"] == [
         "../logs/*.jsonl", "/var/log/llm", "s3://bucket/prefix", "-",
+        "/srv/a b",
     ]  # fmt: skip
     assert found.values["prices"] == "../prices.toml"
     assert found.values["export"]["to"] == "../parquet"

@@ -312,7 +312,13 @@ def test_a_folder_object_of_a_console_counts_as_empty(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    "refused", [r"HEAD .*state\.json", r"GET .*/choices/.*parquet"]
+    "refused",
+    [
+        r"HEAD .*state\.json",
+        r"GET .*/choices/.*parquet",
+        "prefix=.*choices",
+        r"GET .*state\.json",
+    ],
 )
 def test_a_denied_request_is_not_reported_as_missing_or_damaged(
     bucket: Bucket, refused: str

@@ -30,6 +30,7 @@ from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 from toolkit.report.model import TILES
 from toolkit.schema.tables import choices_table
+from toolkit.system import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,6 +75,7 @@ def _valid(check: Callable[[Any], object]) -> AfterValidator:
 
 def _place(path: str, info: ValidationInfo[Any]) -> str:
     """Return a path relative to the current directory, not to the file."""
+    path = local_path(path)
     if path == "-" or is_uri(path):
         return path
     # Behind an absolute path the folder is dropped.

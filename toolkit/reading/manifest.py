@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit import system
 from toolkit.errors import (
     DamagedExportError,
     ExportError,
     NotAnExportError,
     ToolkitError,
+    UnreadableSourceError,
     WriteError,
 )
 from toolkit.reading import object_store
+from toolkit.reading.blocks import read_errors
 from toolkit.reading.fingerprints import Checkpoint
 from toolkit.reading.hints import Looks
 from toolkit.schema.columns import SCHEMA_VERSION
@@ -160,6 +161,8 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         raise NotAnExportError(name) from None
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and object_store.is_uri(name):
+            raise UnreadableSourceError(path, cause=error) from error
         raise DamagedExportError(path, fault=str(error)) from error
     return parse_manifest(text, path)
 
@@ -234,8 +237,10 @@ def list_part_files(directory: str, kind: str) -> list[str]:
     """Return all files in the directory for parts of a kind."""
     where = below(directory, kind)
     if object_store.is_uri(directory):
-        return [stored.uri for stored in object_store.list_objects(f"{where}/")]
-    return [system.portable(str(path)) for path in Path(where).rglob("*.parquet")]
+        with read_errors(where):
+            return [stored.uri for stored in object_store.list_objects(f"{where}/")]
+    found = Path(where).rglob("*.parquet")
+    return [below(where, path.relative_to(where).as_posix()) for path in found]
 
 
 @contextmanager

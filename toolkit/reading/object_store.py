@@ -215,7 +215,9 @@ def find_object(uri: str) -> StoredObject | None:
 
 def _describe(uri: str, found: Any) -> StoredObject:  # noqa: ANN401 - a typed dict
     """Return what a store knows of an object."""
-    return StoredObject(uri, found["size"], found["e_tag"], found["last_modified"])
+    tag = str(found["e_tag"])
+    tag = tag if '"' in tag else f'"{tag}"'  # as lists of Azure have it
+    return StoredObject(uri, found["size"], tag, found["last_modified"])
 
 
 def list_objects(prefix: str) -> list[StoredObject]:
