@@ -92,10 +92,9 @@ def as_text(path: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Replace control and bidi characters and line separators."""
-    unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    """Replace controls, bidi marks and line ends, which could change the terminal."""
     return "".join(
-        "\ufffd" if unicodedata.category(char) in unsafe else char
+        "\ufffd" if unicodedata.category(char) in "Cc Cf Cs Zl Zp" else char
         for char in as_text(text)
     )
 
