@@ -8,14 +8,16 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import shutil
 import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote_to_bytes
 
-from toolkit.errors import BusyError
+from toolkit.errors import BusyError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +71,21 @@ def is_closed_pipe(error: OSError) -> bool:
     """Return whether writing failed because the reader of the output is gone."""
     is_invalid = _ON_WINDOWS and error.errno == errno.EINVAL
     return is_invalid or isinstance(error, BrokenPipeError)
+
+
+def local_path(name: str) -> str:
+    """Return the path of a ``file://`` address; any other name as it is.
+
+    Examples
+    --------
+    >>> local_path("file:///var/log/my%20app.jsonl")
+    '/var/log/my app.jsonl'
+    """
+    address = re.fullmatch(r"file://(?:localhost)?(/.*)", name, re.DOTALL)
+    if address is None:
+        return name
+    path = os.fsdecode(unquote_to_bytes(address[1]))
+    return path.removeprefix("/") if _ON_WINDOWS else path
 
 
 def portable(name: str) -> str:
@@ -212,6 +229,18 @@ def replace(staged: Path, target: Path) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under another name, then rename it: never half a file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part, data)
+        replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise WriteError(os.fspath(path), cause=error) from error
 
 
 def link(path: Path, to: Path) -> None:

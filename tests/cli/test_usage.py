@@ -106,7 +106,9 @@ def test_an_export_is_not_named_like_another_file(tmp_path: Path, name: str) -> 
 
     expected = "a directory or a file that ends in .parquet"
     assert done.returncode == 2
-    assert done.stderr == f"toolkit: --to: expected {expected}, got '{to}'\n"
+    hint = f": `toolkit cost LOG --lines --to {to}` writes a row for each response"
+    assert done.stderr.startswith(f"toolkit: --to: expected {expected}, got '{to}'")
+    assert (hint in done.stderr) == name.endswith((".csv", ".json"))
     assert not to.exists()
     with pytest.raises(toolkit.errors.OptionError, match="expected a directory"):
         toolkit.export("data/sample", to=to)

@@ -41,6 +41,7 @@ ENTRANCES = {
     "isal": {"reading.decompression"},
     "backports": {"reading.decompression", "testing.sample_logs"},
     "obstore": {"reading.object_store"},
+    "xlsxwriter": {"formatting.table_files"},
     "pydantic": {"cli.settings"},
     "typer": {"cli"},
     "rich": {"cli.output", "cli.screen"},

@@ -13,9 +13,11 @@ import pytest
 
 import toolkit
 from tests.benchmarks import engines, logs
+from tests.benchmarks.comparison import compare
 from tests.benchmarks.logs import Right, write_log
 from tests.benchmarks.speed import HERE, Log
 
+ROOT = Path(__file__).parents[2]
 KINDS = ("mixed", "realistic", "short")
 FOUND = ("lines", "responses", "choices", "rejected", "tokens")
 DAY = int(datetime(2026, 9, 1, 12, tzinfo=UTC).timestamp())
@@ -151,3 +153,20 @@ def test_without_recorded_lines_those_of_the_sample_are_repeated(
     ledger = toolkit.load(path).ledger
     assert ledger["responses"].sum() == right.responses == right.lines > 3_000
     assert ledger["total_tokens"].sum() == right.tokens
+
+
+def test_the_comparison_shows_what_its_twenty_lines_hold() -> None:
+    found = compare.toolkit(compare.LOG)
+    # 13 calls; 1,100 + 1,900 + 10,200 + 2,500 + 1,500 + 7,700 + 4,000 + 1,900 + 3,000
+    # + 21,000 + 2,300 + 620 tokens; 0.0035 + 0.0115 + 0.017 + 0.0006 + 0.006 + 0.01125
+    # + 0.0034 + 0.00775 + 0.0099 + 0.0018 dollars.
+    assert found[:2] == (13, 57_720)
+    assert found.cost == pytest.approx(0.0727, abs=1e-9)
+    assert found.note == compare.ANSWER.note
+    assert compare.ANSWER[:2] == found[:2]
+    assert compare.ANSWER.cost == pytest.approx(0.0727, abs=1e-9)
+
+    page = (ROOT / "docs/explanation/comparison.md").read_text("utf-8")
+    assert compare.table_row("the known answer", found) in page
+    for name in compare.OTHERS:
+        assert f"\n| {name} " in page

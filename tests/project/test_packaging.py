@@ -127,23 +127,6 @@ def test_the_licences_of_the_crates_are_those_of_their_sources() -> None:
     assert written == fresh
 
 
-def test_each_unsafe_block_of_the_kernel_has_its_reason() -> None:
-    blocks = {}
-    for path in sorted((KERNEL / "src").glob("*.rs")):
-        lines = path.read_text("utf-8").splitlines()
-        for number, line in enumerate(lines):
-            if re.search(r"\bunsafe\b", line.partition("//")[0]):
-                above = number
-                while lines[above - 1].lstrip().startswith("//"):
-                    above -= 1
-                assert lines[above].lstrip().startswith("// SAFETY: "), (path, number)
-                blocks[path.name] = blocks.get(path.name, 0) + 1
-
-    # A new one needs a measurement: strings are not checked twice (a tenth of the
-    # time); the other two read what Python passes by Arrow's protocol.
-    assert blocks == {"columns.rs": 1, "lib.rs": 1, "seen.rs": 1}
-
-
 def test_a_release_has_a_wheel_for_each_system_and_needs_no_secret() -> None:
     text = (ROOT / ".github/workflows/release.yml").read_text("utf-8")
     jobs = yaml.safe_load(text)["jobs"]

@@ -45,6 +45,7 @@ from toolkit.report.model import (
     Trust,
     Waste,
 )
+from toolkit.report.summary import what_to_do
 
 COLORS = {
     "gpt-4o": "a1",
@@ -482,8 +483,8 @@ def example() -> ReportContent:
             "fall is real. It is no trend yet: by chance alone such a week can cost from "
             "$0.76 to $0.95 (4 cases in 5)."),
         figures=key_figures(), budgets=[budget()], course=course(), tags=[team()],
-        models=models(), causes=causes(), waste=waste(), trust=trust(), restated=None,
-        analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},
+        models=models(), causes=causes(), waste=waste(), trust=trust(),
+        todo=what_to_do(waste(), trust()), restated=None, analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},
         made=Made(["data/sample"], "genai-prices 0.2.3, on the day of each call; 41 calls "
                   "at the price the provider reported",
                   "toolkit report data/sample --last week --compare previous --tag "

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.report.model import Gap, Head, Trust
+from toolkit.report.model import Gap, Head, Loss, Trust, Waste
 from toolkit.report.series import Names, series_name, short_names
 from toolkit.report.spending import build_course, build_models, build_tags
-from toolkit.report.summary import build_answer, build_figures
+from toolkit.report.summary import build_answer, build_figures, what_to_do
 
 FIRST = datetime(2026, 11, 3, tzinfo=UTC)
 OWN = {"model": "of-our-own", "provider": None}
@@ -275,3 +275,25 @@ def test_top_names_so_many_series_and_sums_the_others() -> None:
         ("gpt-4o", 4),
         ("2 others", 2),
     ]
+
+
+def test_what_to_do_first_is_what_is_about_most_money() -> None:
+    """Of all parts; what costs nothing, or cannot be estimated, is not named."""
+    losses = [
+        Loss("cut_off", "Cut off", Figure(Decimal("0.05"), "lower"), "", "Raise it."),
+        Loss("refused", "Refused", Figure(0), "", "Nothing to do."),
+        Loss("cache", "Cache not used", Figure(2), "", "Mark it."),
+        Loss("repeated", "Repeated", Figure(Decimal("0.01")), "", "Look for it."),
+    ]
+    gaps = [
+        Gap("unpriced", "No price", Figure(1, "approximate"), "", "Write it."),
+        Gap("late", "Late data", UNKNOWN, "", "Wait."),
+    ]
+    trust = Trust(Head("", ""), [], gaps, None)
+
+    assert what_to_do(Waste(Head("", ""), losses), trust) == [
+        "Cache not used ($2.00): Mark it.",
+        "No price (about $1.00): Write it.",
+        "Cut off (at least $0.05): Raise it.",
+    ]
+    assert what_to_do(None, Trust(Head("", ""), [], [], None)) == []

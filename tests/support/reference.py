@@ -29,8 +29,8 @@ from tests.support.api_pages import (
 from tests.support.command import environment
 from tests.support.report_schema import report_schema
 from toolkit.cli import app as cli
-from toolkit.cli.output import _to_json
 from toolkit.cli.settings import json_schema
+from toolkit.formatting.text import format_json
 from toolkit.schema import TABLES, dictionary
 
 if TYPE_CHECKING:
@@ -134,7 +134,11 @@ PAGES = {
         ],
         "toolkit.charts",
     ),
-    "report": Page("The report", ["toolkit.write_report"], "toolkit.report"),
+    "report": Page(
+        "The report and tables",
+        ["toolkit.write_report", "toolkit.write_table"],
+        "toolkit.report",
+    ),
     "schema": Page(
         "Schema",
         below(
@@ -486,8 +490,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/apis.md": apis_page,
     "what-can-be-read.md": partial(with_tables, "what-can-be-read.md"),
     "development/modules.md": modules_page,
-    "settings.schema.json": lambda: _to_json(json_schema()) + "\n",
-    "report.schema.json": lambda: _to_json(report_schema()) + "\n",
+    "settings.schema.json": lambda: format_json(json_schema()) + "\n",
+    "report.schema.json": lambda: format_json(report_schema()) + "\n",
 }
 
 

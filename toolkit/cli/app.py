@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import warnings
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
@@ -24,7 +25,7 @@ from toolkit.cli.money import cost, explain, focus, reconcile
 from toolkit.cli.options import LOG_FORMAT, RANGE, READ, LogsOrExport, shared
 from toolkit.cli.report import check_rejects, config, report
 from toolkit.cli.usage import usage_sentence
-from toolkit.cli.values import RejectLimit, check_folder
+from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import OptionError, ToolkitError, check_word, clean, plural
 from toolkit.reading.object_store import is_uri
 
@@ -131,11 +132,11 @@ for _command in (tokens, metric, plot, cost, explain, focus, reconcile, report, 
 
 
 @_app.command(cls=_Command)
-@shared("max_rejects", *LOG_FORMAT, "as_json", "config")
+@shared("max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
 def check(
     logs: LogsOrExport,
     max_rejects: RejectLimit | None = None,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Account for every line: ledger, rejects, validation, findings."""
@@ -145,9 +146,8 @@ def check(
 
     with output.show_progress("reading") as progress:
         checked = check_logs(logs, progress=progress, **options)
-    if form:
-        output.print_json(output.check_data(checked))
-    else:
+    data = partial(output.check_data, checked)
+    if not output.print_data(checked.ledger, form, data=data):
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
         raise typer.Exit(_FAILURE)
@@ -275,17 +275,22 @@ def compact(directory: _Export, **options: Any) -> None:
 
 
 @_app.command(cls=_Command)
-@shared("as_json")
-def schema(form: str | None = None) -> None:
+@shared("to_table", "as_json")
+def schema(form: Form | None = None) -> None:
     """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
+    import polars as pl
+
     from toolkit.cli.screen import print_schema
     from toolkit.schema.tables import TABLES
 
-    if form:
-        output.print_json({table.name: output.table_data(table) for table in TABLES})
-    else:
+    if form is None:
         print_schema()
+        return
+    data = {table.name: output.table_data(table) for table in TABLES}
+    rows = [{"table": name, **row} for name, rows in data.items() for row in rows]
+    columns = pl.DataFrame(rows).drop("paths")
+    output.print_data(columns, form, data=lambda: data)
 
 
 @_app.command(cls=_Command)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
 from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
+from toolkit.formatting.parameters import check_ending
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
@@ -22,10 +24,11 @@ _TOKEN_COLUMNS = (
     *("api", "model", "requested_model", "provider", "served_by"),
     *("usage_problem", "cached_tokens", "reasoning_tokens"),
 )
+_LOOK = ("theme", "chart_title", "figsize")
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
-@shared(*_TABLE, "provider", "prices", "as_json", "as_csv", *READ)
+@shared(*_TABLE, "provider", "prices", *FORM, *READ)
 def metric(
     ctx: typer.Context,
     name: Annotated[
@@ -38,7 +41,7 @@ def metric(
     _print_metric(ctx, name, logs, options)
 
 
-@shared(*_TABLE, "provider", "as_json", "as_csv", *READ)
+@shared(*_TABLE, "provider", *FORM, *READ)
 def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:
     """Print the token counts by period and model."""
     # Imported here: what a command does not use is not loaded.
@@ -80,7 +83,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
         return  # `measure` and `plot` raise
     spec = SPECS[metric]
     for option in ("every", "by", "tz", "top", "provider", "prices"):
-        takes = spec.has_money if option == "prices" else option in spec.option_names
+        takes = spec.costs if option == "prices" else option in spec.option_names
         if option in options and not takes:
             if is_configured(ctx, option):
                 del options[option]
@@ -89,7 +92,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
                 raise UnknownOptionError(option, owner=metric, known=known)
 
 
-@shared("to_chart", "theme", "every", "by", *RANGE, "top", "provider", "prices", *READ)
+@shared("to_chart", *_LOOK, "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
     ctx: typer.Context,
     name: Annotated[
@@ -107,10 +110,11 @@ def plot(
     from toolkit.charts.plot import overview
     from toolkit.charts.plot import plot as plot_metric
 
-    if to.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        expected = "a file that ends in .png, .svg or .pdf"
-        raise OptionError("to", str(to), expected=expected)
+    check_ending("to", to, (".png", ".svg", ".pdf"))
     check_folder(to)
+    size = str(options.get("figsize", ""))
+    if re.fullmatch(r"\d+(\.\d+)?,\d+(\.\d+)?", size):
+        options["figsize"] = tuple(map(float, size.split(",")))
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
     if name == "overview":

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit import system
 from toolkit.cli import output
-from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.values import check_folder, parse_pairs
-from toolkit.errors import OptionError, plural
+from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.values import Form, check_folder, parse_pairs
+from toolkit.errors import plural
+from toolkit.formatting.parameters import check_ending
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _SPENT = (
     "responses_without_usage",
 )  # fmt: skip
 _MOST_MISSING = 10
-_READ = ("provider", "prices", "as_json", "as_csv", *READ)
+_READ = ("provider", "prices", *FORM, *READ)
 _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
 
@@ -35,7 +37,7 @@ def cost(
     logs: LogsOrExport,
     as_model: str | None = None,
     as_lines: bool = False,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
@@ -73,7 +75,7 @@ def explain(
     logs: LogsOrExport,
     model: str,
     date: str,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
@@ -86,11 +88,13 @@ def explain(
         explained = explain_spending(
             logs, model=model, date=day, progress=progress, **options
         )
-    if form == "json":
+
+    def data() -> dict[str, object]:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        output.print_json({"summary": explained.summary, **tables})
-    elif not output.print_data(explained.lines, form):
+        return {"summary": explained.summary, **tables}
+
+    if not output.print_data(explained.lines, form, data=data):
         print_explained(explained)
     if form:
         output.print_message(explained.summary)
@@ -108,21 +112,28 @@ def focus(
 ) -> None:
     """Write the costs of a month in the columns of FOCUS 1.2, for a FinOps tool."""
     # Imported here: what a command does not use is not loaded.
+    from polars.selectors import datetime as datetime_columns
+
+    from toolkit.formatting.table_files import to_csv, write_table
     from toolkit.pricing.focus_export import focus as focus_rows
     from toolkit.pricing.focus_export import month_span
     from toolkit.reading.scan import scan
 
-    _check_focus_file(to)
+    check_ending("to", to, (".csv", ".parquet"))
+    check_folder(to)
     since, until = month_span(month)
     with output.show_progress("reading") as progress:
         choices = scan(logs, since=since, until=until, progress=progress, **options)
         rows = focus_rows(
             choices, month=month, prices=prices, provider=provider, account=account
         )
-    if to.suffix == ".csv":
-        rows.write_csv(to, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    if to.suffix.lower() == ".csv":
+        # As FOCUS has it: times end in Z, and there is no byte-order mark.
+        times = datetime_columns().dt.to_string("%Y-%m-%dT%H:%M:%SZ")
+        text = to_csv(rows.with_columns(times), in_file=True)
+        system.write_whole(to, text.encode())
     else:
-        rows.write_parquet(to)
+        write_table(rows, to)
     unpriced = int(rows["x_ResponsesUnpriced"].sum())
     unknown = f", without the unknown cost of {plural(unpriced, 'response')}"
     output.print_message(
@@ -139,7 +150,7 @@ def reconcile(
     vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
@@ -168,15 +179,8 @@ def reconcile(
         raise typer.Exit(_DIFFERS)
 
 
-def _check_focus_file(to: Path) -> None:
-    """Raise an error if a file cannot be written, before anything is read."""
-    if to.suffix not in {".csv", ".parquet"}:
-        raise OptionError("to", str(to), expected="a .parquet or .csv file")
-    check_folder(to)
-
-
 def _print_elsewhere(
-    logs: list[str], model: str, form: str | None, **options: Any
+    logs: list[str], model: str, form: Form | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.

@@ -18,7 +18,15 @@ import typer
 
 from toolkit import errors
 from toolkit.cli.output import print_message
-from toolkit.cli.values import RejectLimit, parse_duration, parse_number, parse_pairs
+from toolkit.cli.values import (
+    Form,
+    RejectLimit,
+    check_folder,
+    parse_duration,
+    parse_number,
+    parse_pairs,
+)
+from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +70,7 @@ _FIXED = {
 LOG_FORMAT = tuple(_FIXED)
 READ = (*LOG_FORMAT, "on_damage", "config")
 RANGE = ("tz", "since", "until", "last", "now")
+FORM = ("to_table", "as_json", "as_csv")
 
 _TEXT = Path(__file__).with_name("options.toml").read_text("utf-8")
 _OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
@@ -160,8 +169,12 @@ def _library_options(ctx: typer.Context, values: Mapping[str, Any]) -> dict[str,
     forms = [name for name in ("json", "csv") if options.pop(f"as_{name}", False)]
     if len(forms) > 1:
         ctx.fail("choose either --json or --csv")
-    if forms:
-        options["form"] = forms[0]
+    files = options.pop("to_table", ())
+    for file in files:
+        check_ending("--to", file, TABLE_ENDINGS)
+        check_folder(file)
+    if forms or files:
+        options["form"] = Form("".join(forms) or None, files)
     _drop_fixed(ctx, options)
     if "last" in options and options.keys() & {"since", "until"}:
         if not is_configured(ctx, "last"):

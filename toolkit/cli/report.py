@@ -9,7 +9,7 @@ import typer
 
 from toolkit.cli import output
 from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
-from toolkit.cli.values import RejectLimit, check_folder
+from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import WriteError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def config(
         ),
     ] = None,
     schema: bool = False,
-    form: str | None = None,
+    form: Form | None = None,
 ) -> None:
     """Print every setting with its value, and where it comes from."""
     # Imported here: it is not needed for --help.

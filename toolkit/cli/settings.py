@@ -25,12 +25,12 @@ from toolkit.errors import ConfigurationError, OptionError, check_word, near_mis
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone
 from toolkit.expressions.vendors import check_provider
-from toolkit.formatting.parameters import local_path
 from toolkit.pricing.budgets import check_amount
 from toolkit.reading.object_store import is_uri
 from toolkit.reading.options import Content, CreatedUnit, Duplicates, OnDamage
 from toolkit.report.model import TILES
 from toolkit.schema.tables import choices_table
+from toolkit.system import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,18 +5,25 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import unquote_to_bytes
 
-from toolkit.errors import OptionTypeError, UnknownOptionError
+from toolkit import system
+from toolkit.errors import (
+    OptionError,
+    OptionTypeError,
+    UnknownOptionError,
+    near_miss,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from types import UnionType
 
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+TABLE_ENDINGS = (".csv", ".xlsx", ".parquet", ".json", ".md")  # of `write_table`
 # In a docstring: the entry of ``**options``, up to the next entry or section.
 _ENTRY = re.compile(r"^\*\*\w+\n(?: +.*\n|\n(?= ))*", re.MULTILINE)
 
@@ -134,24 +141,27 @@ def check_type(
         raise OptionTypeError(name, value, expected=expected, hint=hint)
 
 
-def check_path(name: str, value: object, expected: str = "a path") -> str:
-    """Return a path as text; raise `OptionTypeError` for anything else."""
-    if isinstance(value, str | os.PathLike):
-        return local_path(os.fspath(value))
-    hint = ": give its path, not the open file" if hasattr(value, "read") else ""
-    raise OptionTypeError(name, value, expected=expected, hint=hint)
-
-
-def local_path(name: str) -> str:
-    """Return the path of a ``file://`` address; any other name as it is.
+def check_ending(name: str, path: object, endings: Collection[str]) -> str:
+    """Return the ending of a path in lower case; raise `OptionError` for another one.
 
     Examples
     --------
-    >>> local_path("file:///var/log/my%20app.jsonl")
-    '/var/log/my app.jsonl'
+    >>> check_ending("to", "usage.CSV", TABLE_ENDINGS)
+    '.csv'
     """
-    address = re.fullmatch(r"file://(?:localhost)?(/.*)", name, re.DOTALL)
-    if address is None:
-        return name
-    path = os.fsdecode(unquote_to_bytes(address[1]))
-    return path.removeprefix("/") if os.name == "nt" else path
+    text = check_path(name, path)
+    ending = Path(text).suffix.lower()
+    if ending not in endings:
+        expected = f"a file that ends in {', '.join(endings)}"
+        raise OptionError(
+            name, text, expected=expected, hint=near_miss(ending, endings)
+        )
+    return ending
+
+
+def check_path(name: str, value: object, expected: str = "a path") -> str:
+    """Return a path as text; raise `OptionTypeError` for anything else."""
+    if isinstance(value, str | os.PathLike):
+        return system.local_path(os.fspath(value))
+    hint = ": give its path, not the open file" if hasattr(value, "read") else ""
+    raise OptionTypeError(name, value, expected=expected, hint=hint)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import is_unseen
-from toolkit.metrics.engine import Computation, compute, group
+from toolkit.metrics.engine import compute
+from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
@@ -141,7 +142,7 @@ _CONFIDENCE = MetricSpec(
     of_choices=True,
     leaves_out=True,
     needs=("choice_count",),
-    rows=lambda frame: frame.filter(pl.col("choice_count") > 0),
+    where=pl.col("choice_count") > 0,
 )
 
 

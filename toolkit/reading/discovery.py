@@ -30,7 +30,6 @@ from toolkit.errors import (
     near_miss,
     plural,
 )
-from toolkit.formatting.parameters import local_path
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source, read_errors
 from toolkit.reading.rotations import rotation_set, sort_rotations
@@ -146,7 +145,7 @@ def _expand_home(name: object) -> str:
     """Return a name as text, with ``~`` expanded."""
     if not isinstance(name, str | os.PathLike):
         raise _wrong_type(name, " in the list")
-    path = os.path.expanduser(local_path(os.fspath(name)))  # noqa: PTH111 - names
+    path = os.path.expanduser(system.local_path(os.fspath(name)))  # noqa: PTH111 - names
     text = system.portable(path)
     if _is_content(text):
         raise _ContentGivenError("sources", text, expected="a path")

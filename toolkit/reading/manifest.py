@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit import system
 from toolkit.errors import (
     DamagedExportError,
     ExportError,
@@ -240,7 +239,8 @@ def list_part_files(directory: str, kind: str) -> list[str]:
     if object_store.is_uri(directory):
         with read_errors(where):
             return [stored.uri for stored in object_store.list_objects(f"{where}/")]
-    return [system.portable(str(path)) for path in Path(where).rglob("*.parquet")]
+    found = Path(where).rglob("*.parquet")
+    return [below(where, path.relative_to(where).as_posix()) for path in found]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from toolkit import system
 from toolkit.errors import as_text
 from toolkit.reading.object_store import is_uri
 
@@ -63,7 +64,7 @@ def sort_rotations(logs: Iterable[Source]) -> list[Source]:
 
 def _split(path: str) -> tuple[str, str]:
     """Return the rotation set of a log, and its rotation suffix."""
-    name = path if is_uri(path) else os.path.normpath(path)
+    name = path if is_uri(path) else system.portable(os.path.normpath(path))
     log, _, suffix = _NAME.findall(name)[0]
     return log, suffix
 

@@ -41,19 +41,8 @@ class Rows:
         self.tables, self.plan, self._names = tables, tables.plan, names
         self.short, self.color = names.short, names.color
         by = self.plan.by
-        now = {"compare": None}
-        tables.compute("tool_calls", [{**tables.by_series, **now, "by": ()},
-                                      {**tables.by_series, **now}])  # fmt: skip
         every: dict[str, Any] = {"every": self.plan.every}
         self._periods = {**every, "by": (), "fill": True}, {**every, "by": by}
-        queries: list[dict[str, Any]] = [
-            tables.by_series,
-            tables.together,
-            *self._periods,
-        ]
-        tables.compute("token_usage", queries)
-        for metric in ("cost", "truncation_rate", "cache_share"):
-            tables.compute(metric, queries[:2])
         self.usage = self.of("token_usage")
         self.all = sorted(self.usage, key=self._rank)
         calls = {name: row["responses"] for name, row in self.usage.items()}

@@ -21,7 +21,7 @@ from toolkit.report.provenance import build_made
 from toolkit.report.restated import build_periods, build_restated
 from toolkit.report.series import Names
 from toolkit.report.spending import build_course, build_models, build_tags
-from toolkit.report.summary import build_answer, build_figures
+from toolkit.report.summary import build_answer, build_figures, what_to_do
 from toolkit.report.trust import build_trust, uncounted
 from toolkit.report.waste import build_waste
 from toolkit.report.wording import range_words
@@ -65,6 +65,7 @@ def build_content(
     if trust.is_of_range and has_calls:
         left_out = []
     began = _began_within(plan, names.first_call)
+    waste = build_waste(tables)
     counts = ("lines", *LINE_COUNTS, "choices")
     ledger = None if inputs.ledger is None else inputs.ledger.select(counts).sum()
     return ReportContent(
@@ -77,8 +78,9 @@ def build_content(
         tags=build_tags(tables),
         models=build_models(tables, change, names),
         causes=build_causes(change) if change else None,
-        waste=build_waste(tables),
+        waste=waste,
         trust=trust,
+        todo=what_to_do(waste, trust),
         restated=restated,
         analysis=build_analysis(tables, names, plan.sections),
         left_out=left_out,
@@ -100,20 +102,28 @@ def _began_within(plan: Plan, first_call: datetime | None) -> str:
 
 
 def _compute(tables: MetricTables) -> None:
-    """Compute tables that several parts read, each metric with one reading."""
+    """Compute the sums that the parts read, with one reading."""
     plan, total, series = tables.plan, tables.together, tables.by_series
     by_model = {**series, "by": ("model",)}
-    periods: list[dict[str, Any]] = []
-    if plan.axis == plan.range:  # rows of another range are read apart
-        periods = [{"every": plan.every, "by": (), "fill": True}]
-    for metric in ("token_usage", "truncation_rate"):
-        tables.compute(metric, [total, series, *periods])
-    tables.compute("cost", [total, series, by_model, *periods])
-    for metric in ("cache_share", "reasoning_share"):
-        tables.compute(metric, [total, series])
-    tables.compute("waste", [total, by_model])
+    periods = {"every": plan.every, "by": (), "fill": True}
+    queries: list[tuple[str, Mapping[str, object]]] = [
+        ("cost", by_model),
+        ("cache_share", {"every": None, "by": ("model",)}),
+        ("choices_per_response", series),
+        ("token_usage", periods),
+        ("token_usage", {"every": plan.every, "by": plan.by}),
+    ]
+    over_time = ("token_usage", "truncation_rate", "cost")
+    for metric in (*over_time, "cache_share", "reasoning_share"):
+        queries += [(metric, total), (metric, series)]
+    queries += [(metric, {**periods, **plan.axis}) for metric in over_time]
+    queries += [("waste", total), ("waste", by_model)]
     if plan.spans:
-        tables.compute_spans("cost", [{}, {"by": plan.by, "fill": False}])
+        queries += [(one, tables.of_spans()) for one in (*over_time, "cache_share")]
+        queries.append(("cost", tables.of_spans(by=plan.by, fill=False)))
+    if plan.compares:
+        queries.append(("cost_change", {"by": plan.by}))
+    tables.compute(queries)
 
 
 def _build_range(plan: Plan) -> Range:

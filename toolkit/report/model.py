@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime  # noqa: TC003 - read when the schema is made
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, dataclass_transform
 
-from toolkit.formatting.figures import Figure
+from toolkit.formatting.figures import UNKNOWN, Figure
 
 Kind: TypeAlias = Literal["usd", "count", "share"]  # how a figure is written
 # A colour: the slot of a series (see `toolkit.charts.colors`), or a mark of its own.
@@ -18,8 +18,15 @@ Color: TypeAlias = str
 Mark: TypeAlias = Literal["solid", "hatched", "dotted"]  # how a bar is filled
 
 
-@dataclass(frozen=True)
-class Head:
+@dataclass_transform(frozen_default=True)
+class _Data:
+    """A frozen data class, as all classes here."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+
+class Head(_Data):
     """The head of a section: its fixed name, its answer, and what is measured."""
 
     name: str
@@ -27,16 +34,14 @@ class Head:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(_Data):
     """The report in one sentence, and how sure it is."""
 
     headline: str
     certainty: str
 
 
-@dataclass(frozen=True)
-class KeyFigure:
+class KeyFigure(_Data):
     """A key figure: now, and over the last five periods, the range being the last.
 
     `words` is the line below it: the change and its base. `of` is what a count is a
@@ -53,8 +58,7 @@ class KeyFigure:
     of: int | None = None
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(_Data):
     """A limit of a month, and how much of it is spent and will be.
 
     `value` is that of the tag whose budget it is. `forecast` is for the end of the
@@ -76,8 +80,7 @@ class Budget:
     value: str | None = None
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(_Data):
     """A series in a chart over time: a value for each period."""
 
     name: str
@@ -85,8 +88,7 @@ class Series:
     values: list[Figure]
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(_Data):
     """Known cost over eight periods by series, the smallest first (at the top).
 
     `is_whole` is False for periods that are not over or in which the log begins.
@@ -104,8 +106,7 @@ class Course:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class TagRow:
+class TagRow(_Data):
     """What a value of a tag cost; None: calls without the tag."""
 
     value: str | None
@@ -113,8 +114,7 @@ class TagRow:
     calls: int
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(_Data):
     """Cost by the values of a tag."""
 
     head: Head
@@ -123,8 +123,7 @@ class Tag:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class ModelRow:
+class ModelRow(_Data):
     """A series: what it cost, how that changed, and the main reason."""
 
     name: str
@@ -139,8 +138,7 @@ class ModelRow:
     unpriced: int
 
 
-@dataclass(frozen=True)
-class Models:
+class Models(_Data):
     """Where the money went."""
 
     head: Head
@@ -148,8 +146,7 @@ class Models:
     total: ModelRow
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(_Data):
     """A part of the change in known cost. The parts add up to the change exactly."""
 
     name: str
@@ -159,8 +156,7 @@ class Cause:
     is_main: bool = False
 
 
-@dataclass(frozen=True)
-class Causes:
+class Causes(_Data):
     """What changed, and why."""
 
     head: Head
@@ -169,8 +165,7 @@ class Causes:
     words: str
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(_Data):
     """Money that brought nothing, or that could be saved: and what to do.
 
     `at_most` is an upper bound, where `cost` is an estimate.
@@ -181,20 +176,18 @@ class Loss:
     cost: Figure
     words: str
     todo: str
-    at_most: Figure = field(default_factory=lambda: Figure(None))
+    at_most: Figure = UNKNOWN
     is_saving: bool = False
 
 
-@dataclass(frozen=True)
-class Waste:
+class Waste(_Data):
     """What was wasted, and what could be saved."""
 
     head: Head
     rows: list[Loss]
 
 
-@dataclass(frozen=True)
-class LineCount:
+class LineCount(_Data):
     """Lines of the logs of one kind. The counts add up to all lines of the range."""
 
     name: str
@@ -203,8 +196,7 @@ class LineCount:
     mark: Literal["ink", "warn", "soft", "soft2", "warn2", "pale"]
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(_Data):
     """Something that the figures leave out: what it could add, and what to do."""
 
     name: str
@@ -214,8 +206,7 @@ class Gap:
     todo: str
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(_Data):
     """What the figures cover, and what they leave out.
 
     `is_of_range` is whether the lines are those of the range, not of the whole logs.
@@ -247,8 +238,7 @@ TILES = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(_Data):
     """A part of a bar; `mark` is how it is filled if not by the colour of a series."""
 
     value: Figure
@@ -256,18 +246,16 @@ class Part:
     mark: Mark = "solid"
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(_Data):
     """A bar, or a column, with its label and the text at its end."""
 
     label: str
     parts: list[Part]
     text: str = ""
-    before: Figure = field(default_factory=lambda: Figure(None))
+    before: Figure = UNKNOWN
 
 
-@dataclass(frozen=True)
-class Bars:
+class Bars(_Data):
     """Bars, or columns if `upright`; `legend` names the colours, the top one first."""
 
     bars: list[Bar]
@@ -276,21 +264,19 @@ class Bars:
     legend: list[tuple[str, Color, str]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Dot:
+class Dot(_Data):
     """A rate with its interval, a median with its span, or a value now and before."""
 
     label: str
     color: Color
     value: Figure
-    low: Figure = field(default_factory=lambda: Figure(None))
-    high: Figure = field(default_factory=lambda: Figure(None))
+    low: Figure = UNKNOWN
+    high: Figure = UNKNOWN
     text: str = ""
     is_hollow: bool = False
 
 
-@dataclass(frozen=True)
-class Dots:
+class Dots(_Data):
     """Rows of dots on one scale."""
 
     rows: list[list[Dot]]
@@ -299,8 +285,7 @@ class Dots:
     legend: list[tuple[str, Color, str]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Heat:
+class Heat(_Data):
     """Counts by row and column; darker is more."""
 
     rows: list[str]
@@ -308,8 +293,7 @@ class Heat:
     counts: list[list[int | None]]
 
 
-@dataclass(frozen=True)
-class Spell:
+class Spell(_Data):
     """A stretch of time in a row of a timeline: from and to are parts of the range."""
 
     start: float
@@ -318,8 +302,7 @@ class Spell:
     color: Color
 
 
-@dataclass(frozen=True)
-class Timeline:
+class Timeline(_Data):
     """Rows of stretches of time, and the labels of the axis at their places."""
 
     rows: list[tuple[str, list[Spell]]]
@@ -329,8 +312,7 @@ class Timeline:
 Chart: TypeAlias = Bars | Dots | Heat | Timeline
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(_Data):
     """A small chart with its answer; `summary` is the chart in a sentence."""
 
     name: str
@@ -341,8 +323,7 @@ class Tile:
     below: str = ""
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(_Data):
     """All numbers by series: heads and rows as text, and the figures behind them."""
 
     heads: list[str]
@@ -350,8 +331,7 @@ class Matrix:
     data: list[dict[str, Figure | str | int | None]]
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(_Data):
     """The analyst's part; `left_out` names charts with too little data, and why."""
 
     head: Head
@@ -364,8 +344,7 @@ class Analysis:
 # --- The whole -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(_Data):
     """What the report covers; `name` is ``week`` in "the week before"."""
 
     words: str
@@ -379,8 +358,7 @@ class Range:
     last_call: datetime | None
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(_Data):
     """The figures of a period, to compare with a later report."""
 
     start: datetime | None
@@ -393,8 +371,7 @@ class Period:
     calls_cut_off: Figure
 
 
-@dataclass(frozen=True)
-class RestatedRow:
+class RestatedRow(_Data):
     """A figure of a complete period that has changed since an earlier report."""
 
     start: datetime
@@ -407,16 +384,14 @@ class RestatedRow:
     why: str
 
 
-@dataclass(frozen=True)
-class Restated:
+class Restated(_Data):
     """Figures that have changed since an earlier report."""
 
     head: Head
     rows: list[RestatedRow]
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(_Data):
     """How the report was made: everything that is needed to make it again."""
 
     inputs: list[str]
@@ -427,9 +402,11 @@ class Made:
     generated: str | None
 
 
-@dataclass(frozen=True)
-class ReportContent:
-    """Everything that a report says. Parts that do not apply are None or empty."""
+class ReportContent(_Data):
+    """Everything that a report says. Parts that do not apply are None or empty.
+
+    `todo` has the things to do that are about most money.
+    """
 
     title: str
     range: Range
@@ -442,6 +419,7 @@ class ReportContent:
     causes: Causes | None
     waste: Waste | None
     trust: Trust
+    todo: list[str]
     restated: Restated | None
     analysis: Analysis | None
     left_out: list[str]

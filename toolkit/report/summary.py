@@ -12,6 +12,7 @@ from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Answer, KeyFigure
 from toolkit.report.series import (
+    amount_of,
     cost_of,
     cost_per_1000,
     priced_calls,
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.model import Kind, Trust
+    from toolkit.report.model import Gap, Kind, Loss, Trust, Waste
     from toolkit.report.series import Row
 
 _SMALL = Decimal("0.01")  # of the cost: a change or a gap below it is not worth a word
 _FOUR_IN_FIVE = 1.2816  # standard deviations around the mean, of a normal distribution
 _UNIT = 1000.0**2 * 2.0**40  # of `cost_squares`: see `toolkit.metrics.waste`
-_POINTS = 5
+_POINTS, _MOST_TO_DO = 5, 3
 # Name, label, kind, metric and measure.
 _KEY_FIGURES: tuple[tuple[str, str, Kind, str, str], ...] = (
     ("cost", "Known cost", "usd", "cost", "cost"),
@@ -92,6 +93,19 @@ def build_answer(
         sure.append(f"The log begins on {began}: do not compare the two {unit}s.")
     sure.append(_chance(tables, unit, compares=compares))
     return Answer(headline, " ".join(filter(None, [*sure, last, rest])))
+
+
+def what_to_do(waste: Waste | None, trust: Trust) -> list[str]:
+    """Return the things to do that are about most money, of all parts."""
+    rows: list[tuple[Figure, Loss | Gap]] = []
+    rows += [(row.cost, row) for row in (waste.rows if waste else [])]
+    rows += [(row.could_add, row) for row in trust.rows]
+    rows = sorted(
+        (one for one in rows if amount_of(one[0])), key=lambda one: -amount_of(one[0])
+    )
+    return [
+        f"{row.label} ({usd(amount)}): {row.todo}" for amount, row in rows[:_MOST_TO_DO]
+    ]
 
 
 def _change(cost: Row, unit: str) -> str:

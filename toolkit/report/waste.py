@@ -29,7 +29,6 @@ _NOTHING = "Nothing to do."
 def build_waste(tables: MetricTables) -> Waste | None:
     """Build what was wasted and what could be saved; None if there is no call."""
     by_model = {**tables.by_series, "by": ("model",)}
-    tables.compute("waste", [tables.together, by_model])
     row = tables.row("waste")
     if not row["responses"]:
         return None
