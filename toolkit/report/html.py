@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
+import jinja2
 from markupsafe import Markup, escape
 
 from toolkit.charts.colors import DARK_MARKS, LIGHT_MARKS, LIGHT_SHADES, shade_of
@@ -28,7 +31,6 @@ from toolkit.report.svg import (
     draw_lines,
     draw_spark,
 )
-from toolkit.report.templates import environment, text_of
 from toolkit.report.tiles import draw_tile
 
 if TYPE_CHECKING:
@@ -49,6 +51,22 @@ _FUNCTIONS = (
     *(draw_spark, draw_tile, color_class, format_range, plural, usd_places),
 )
 _LONGEST = 32  # characters of a word that is not broken
+
+
+@cache
+def _text_of(name: str) -> str:
+    """Read a text file of this package."""
+    return files("toolkit.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def environment() -> jinja2.Environment:
+    """Return an environment that escapes text; undefined names are errors."""
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text_of),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
 
 
 def to_html(content: ReportContent) -> str:
@@ -88,7 +106,7 @@ def _style_sheet(own: Iterable[str]) -> str:
         )
         for marks in (LIGHT_MARKS, DARK_MARKS)
     )
-    sheet = " ".join(_COMMENT.sub("", text_of("page.css")).split())
+    sheet = " ".join(_COMMENT.sub("", _text_of("page.css")).split())
     return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}{sheet}"
 
 
