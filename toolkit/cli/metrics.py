@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path  # noqa: TC003 - typer reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ _TOKEN_COLUMNS = (
     *("api", "model", "requested_model", "provider", "served_by"),
     *("usage_problem", "cached_tokens", "reasoning_tokens"),
 )
+_LOOK = ("theme", "chart_title", "figsize")
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
@@ -90,7 +92,7 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
                 raise UnknownOptionError(option, owner=metric, known=known)
 
 
-@shared("to_chart", "theme", "every", "by", *RANGE, "top", "provider", "prices", *READ)
+@shared("to_chart", *_LOOK, "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
     ctx: typer.Context,
     name: Annotated[
@@ -110,6 +112,9 @@ def plot(
 
     check_ending("to", to, (".png", ".svg", ".pdf"))
     check_folder(to)
+    size = str(options.get("figsize", ""))
+    if re.fullmatch(r"\d+(\.\d+)?,\d+(\.\d+)?", size):
+        options["figsize"] = tuple(map(float, size.split(",")))
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
     if name == "overview":

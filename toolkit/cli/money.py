@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit import system
 from toolkit.cli import output
 from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
 from toolkit.cli.values import Form, check_folder, parse_pairs
@@ -111,6 +112,9 @@ def focus(
 ) -> None:
     """Write the costs of a month in the columns of FOCUS 1.2, for a FinOps tool."""
     # Imported here: what a command does not use is not loaded.
+    from polars.selectors import datetime as datetime_columns
+
+    from toolkit.formatting.table_files import to_csv, write_table
     from toolkit.pricing.focus_export import focus as focus_rows
     from toolkit.pricing.focus_export import month_span
     from toolkit.reading.scan import scan
@@ -124,9 +128,12 @@ def focus(
             choices, month=month, prices=prices, provider=provider, account=account
         )
     if to.suffix.lower() == ".csv":
-        rows.write_csv(to, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+        # As FOCUS has it: times end in Z, and there is no byte-order mark.
+        times = datetime_columns().dt.to_string("%Y-%m-%dT%H:%M:%SZ")
+        text = to_csv(rows.with_columns(times), in_file=True)
+        system.write_whole(to, text.encode())
     else:
-        rows.write_parquet(to)
+        write_table(rows, to)
     unpriced = int(rows["x_ResponsesUnpriced"].sum())
     unknown = f", without the unknown cost of {plural(unpriced, 'response')}"
     output.print_message(
