@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import product
 
 import numpy as np
 import polars as pl
@@ -28,7 +27,6 @@ from tests.support.charting import (
 )
 from toolkit import charts
 from toolkit.charts.colors import contrast, mix
-from toolkit.charts.counts import _DAYS
 from toolkit.charts.plot import _format_usage
 from toolkit.charts.style import LIGHT
 from toolkit.errors import UnsuitableColumnError
@@ -180,7 +178,7 @@ def test_a_partial_day_is_hatched_and_the_others_are_not() -> None:
     for name in ("a", "b"):
         hatched = [bool(bar.get_hatch()) for bar in bars(ax)[name]]
         assert hatched == [False, False, True]
-    assert subtitle(ax).endswith(" per day (UTC). Hatched: last day not complete")
+    assert subtitle(ax).endswith(" per day (UTC). Hatched: not complete")
 
 
 def test_a_partial_step_of_an_area_is_hatched_too() -> None:
@@ -192,25 +190,6 @@ def test_a_partial_step_of_an_area_is_hatched_too() -> None:
     outline = np.asarray(ax.collections[0].get_paths()[0].vertices)
     inside = outline[outline[:, 0] > hatched[0].get_x() + 0.5]
     assert inside[:, 1].max() == 0  # the area itself has ended
-
-
-@pytest.mark.parametrize(
-    ("partial", "said_so"),
-    [
-        ([True, False, False], ". Hatched: first day not complete"),
-        ([True, False, True], ". Hatched: first and last days not complete"),
-        ([False, True, True], ". Hatched: 2 days not complete"),
-        ([False, False, False], " per day (UTC)"),
-    ],
-)
-def test_the_subtitle_says_which_periods_are_unfinished(
-    partial: list[bool], said_so: str
-) -> None:
-    time = frames.periods(3).with_columns(partial=pl.Series(partial))
-
-    assert subtitle(
-        charts.plot_token_usage(frames.token_usage(time, ["a", "b"]))
-    ).endswith(said_so)
 
 
 def test_many_rows_are_folded_to_what_the_place_can_hold() -> None:
@@ -424,15 +403,12 @@ def test_hours_of_the_week_begin_on_monday() -> None:
 
     low, high = ax.get_ylim()
     assert low > high  # Monday, the first row, is at the top
-    (mesh,) = ax.collections
-    ax.figure.draw_without_rendering()
-    colors = map(to_hex, mesh.get_facecolor())
-    cells = dict(zip(product(_DAYS, range(24)), colors, strict=True))
-    strongest = max(cells, key=lambda cell: contrast(cells[cell]))
-    assert strongest == ("Mon", 9)
-    zero = cells["Tue", 0]
-    assert zero == mix(LIGHT.ground, LIGHT.ink, 0.05)
-    order = [contrast(cells[cell]) for cell in (("Tue", 0), ("Sun", 23), ("Mon", 0))]
+    cells = {name: to_hex(cell.get_facecolor()) for name, (cell,) in bars(ax).items()}
+    assert len(cells) == 7 * 24
+    assert max(cells, key=lambda cell: contrast(cells[cell])) == "Mon 09:00"
+    assert cells["Tue 00:00"] == mix(LIGHT.ground, LIGHT.ink, 0.05)
+    hours = ("Tue 00:00", "Sun 23:00", "Mon 00:00")
+    order = [contrast(cells[hour]) for hour in hours]
     assert order == sorted(order)
     assert len(set(order)) == 3
     assert note(ax) == (

@@ -450,10 +450,10 @@ def test_the_note_says_what_is_counted_and_what_is_left_out() -> None:
         {"period": None, "responses": 12, "total_tokens": 3},
     )
 
-    # 207,790 + 10 + 12 calls; 3 of 1,000 tokens or more
+    # 207,790 + 10 + 12 calls
     assert note(plot_token_usage(frame)) == (
         "at least 1k tokens: 41 calls without token counts (dotted) · 207,812 calls"
-        " · not shown: 12 calls without a date (≤ 0.3% of tokens)"
+        " · not shown: 12 calls without a date"
     )
 
 
@@ -600,7 +600,7 @@ def test_undated_responses_alone_give_an_empty_chart_that_counts_them() -> None:
 
     ax = plot_token_usage(make_usage(undated, tz="Asia/Tokyo"))
 
-    assert note(ax) == ("3 calls · not shown: 3 calls without a date (100% of tokens)")
+    assert note(ax) == ("3 calls · not shown: 3 calls without a date")
     assert subtitle(ax) == "Total tokens (Tokyo time)"
     assert names(ax) == ["no dated responses"]
 

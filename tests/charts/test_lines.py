@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 from tests.support import frames
@@ -22,6 +23,7 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
+from toolkit.charts.by_metric import draw_multiples
 from toolkit.charts.colors import LIGHT_SHADES, contrast
 from toolkit.charts.style import LIGHT
 
@@ -149,7 +151,7 @@ def test_the_way_to_an_unfinished_period_is_dashed_and_its_end_hollow() -> None:
     assert points(end) == [0.03, 0.05]
     assert end.get_markevery() == [1]
     assert to_hex(end.get_markerfacecolor()) == to_hex(ax.get_facecolor())
-    assert subtitle(ax).endswith(". Dashed: last day not complete")
+    assert subtitle(ax).endswith(". Dashed: not complete")
 
 
 def test_no_line_crosses_a_gap_to_an_unfinished_period() -> None:
@@ -375,3 +377,41 @@ def test_two_series_never_have_one_colour() -> None:
     frame = frames.cache_share(frames.periods(4), frames.models(6))
 
     assert len(drawn_colors(charts.plot_cache_share(frame))) == 6
+
+
+def test_small_multiples_have_a_line_of_each_series_and_the_rate_of_all_its_calls() -> (
+    None
+):
+    # The highest rate of 20 calls or more is 10%: the scale of every row.
+    frame = rates(
+        *({"day": day, "cut": cut} for day, cut in ((1, 5), (2, 10), (3, 0))),
+        {"day": 1, "cut": 1, "model": "b", "responses": 50},
+        {"day": 2, "cut": 9, "model": "b", "responses": 19},
+        {"day": 3, "cut": 2, "model": "b", "responses": 50},
+    )
+    _, ax = plt.subplots(figsize=(8, 5))
+
+    draw_multiples("truncation_rate", frame, ax)
+
+    # 12 of 119 calls are more than 15 of 300: b is the first row. A row of 0.8 begins
+    # 0.4 below its middle, and the axis goes down.
+    heights = {name: points(lines(ax)[name]) for name in "ab"}
+    assert heights["b"] == [0.24, None, 0.08]
+    assert heights["a"] == [1.0, 0.6, 1.4]
+    assert label_texts(ax) == [
+        "10.1% · 12 of 119 calls",
+        "5% · 15 of 300 calls",
+        "b",
+        "a",
+    ]
+    assert "each row from 0 to 10%" in subtitle(ax)
+    assert note(ax).endswith("median of 100 calls per point")
+
+
+def test_small_multiples_of_few_calls_have_no_lines() -> None:
+    frame = rates(*({"day": day, "cut": 1, "responses": 19} for day in (1, 2, 3)))
+    _, ax = plt.subplots()
+
+    draw_multiples("truncation_rate", frame, ax)
+
+    assert label_texts(ax) == ["too few calls in each period"]

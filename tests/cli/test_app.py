@@ -68,9 +68,9 @@ def test_an_option_means_the_same_in_all_commands() -> None:
                 meaning = option.help.partition("  [default")[0]
                 meanings.setdefault(option.flag, set()).add(meaning)
 
-    # What is written, a form of its own in each; how many lines, or each line.
+    # What is written, of a form of its own; how many lines, or each; chart or report.
     several = {name for name, texts in meanings.items() if len(texts) > 1}
-    assert several == {"--to", "--lines"}
+    assert several == {"--to", "--lines", "--title"}
 
 
 def test_version_says_which_decoder_runs() -> None:
@@ -219,10 +219,14 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
     cost = run(
         "plot", "cost", log, "--every", "none", "--top", "1", "--to", tmp_path / "b.svg"
     )
+    options = ("--title", "What it cost", "--figsize", "6,3.5")
+    own = run("plot", "cost", log, *options, "--to", tmp_path / "c.svg")
 
-    assert (page.returncode, cost.returncode) == (0, 0)
+    assert (page.returncode, cost.returncode, own.returncode) == (0, 0, 0)
     assert (tmp_path / "a.png").stat().st_size > 20_000
     assert (tmp_path / "b.svg").read_text("utf-8").startswith("<?xml")
+    # A point of SVG is a 72nd of an inch.
+    assert 'width="432pt" height="252pt"' in (tmp_path / "c.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +241,8 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
             "response_volume has no option 'every'; it takes by",
         ),
         (("cost", "--theme", "sepia"), "'light' or 'dark'"),
+        (("cost", "--figsize", "6x3"), "--figsize: expected width and height"),
+        (("overview", "--title", "x"), "has no option 'title'"),
         (("overview", "--every", "none"), "a length of a period"),
         (("cost", "--top", "0"), "--top"),
     ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from toolkit import charts, metrics
-from toolkit.charts.by_metric import find_chart
+from toolkit.charts.by_metric import draw_multiples, find_chart
 from toolkit.charts.layout import MARGIN
 from toolkit.charts.series import (
     divide_sums,
@@ -69,7 +69,8 @@ PICTURES = (
     "tokens_per_response",
     "response_volume",
 )
-_OVER_TIME = PICTURES[:2]
+_OVER_TIME, _RATE = PICTURES[:2], PICTURES[2]
+_FEW_PERIODS = 3  # of rates: no line is drawn
 # Columns of text, which may be most of a log, and which an overview does not read.
 _UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
 # Length of a period in a chart of at most so many days.
@@ -291,10 +292,15 @@ def overview(
     with charts.theme(theme):
         order_colors(frame, _list_names(by))
         axes = build_page(*_format_headline(frame, within))
+        rates = _compute_rates(frame, **series, **within)
         for name, ax in zip(PICTURES, axes, strict=True):
             own = {} if name == "response_volume" else {"every": None, **series}
             own |= {"every": every} if name in _OVER_TIME else {}
-            find_chart(name)(metrics.METRICS[name](frame, **within, **own), ax=ax)
+            table = metrics.METRICS[name](frame, **within, **own)
+            if name == _RATE and len(rates):
+                draw_multiples(name, rates, ax)
+            else:
+                find_chart(name)(table, ax=ax)
     return cast("Figure", axes[0].figure)
 
 
@@ -314,6 +320,14 @@ def _collect(
     else:
         lazy = as_frame(choices).lazy()
     return lazy.drop(_UNREAD, strict=False).collect()
+
+
+def _compute_rates(frame: pl.DataFrame, **options: Any) -> pl.DataFrame:  # noqa: ANN401
+    """Compute a rate in periods of enough calls; no rows if there are too few."""
+    rates = metrics.METRICS[_RATE](frame, every="1d", **options)
+    if (every := _suit_frame(rates, SPECS[_RATE])) != "1d":
+        rates = metrics.METRICS[_RATE](frame, every=every, **options)
+    return rates if rates["period"].n_unique() > _FEW_PERIODS else rates.clear()
 
 
 def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.options import FORM, RANGE, READ, command
@@ -23,6 +24,7 @@ _TOKEN_COLUMNS = (
     *("api", "model", "requested_model", "provider", "served_by"),
     *("usage_problem", "cached_tokens", "reasoning_tokens"),
 )
+_CHART = ("chart", "logs", "to_chart", "theme", "chart_title", "figsize")
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
@@ -88,19 +90,7 @@ def _fit_options(ctx: Context, metric: str, options: dict[str, Any]) -> None:
                 raise UnknownOptionError(option, owner=metric, known=known)
 
 
-@command(
-    "chart",
-    "logs",
-    "to_chart",
-    "theme",
-    "every",
-    "by",
-    *RANGE,
-    "top",
-    "provider",
-    "prices",
-    *READ,
-)
+@command(*_CHART, "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
     ctx: Context,
     name: str,
@@ -115,6 +105,9 @@ def plot(
 
     check_ending("to", to, (".png", ".svg", ".pdf"))
     check_folder(to)
+    size = str(options.get("figsize", ""))
+    if re.fullmatch(r"\d+(\.\d+)?,\d+(\.\d+)?", size):
+        options["figsize"] = tuple(map(float, size.split(",")))
     # A script has no screen: matplotlib must not look for one.
     os.environ.setdefault("MPLBACKEND", "agg")
     if name == "overview":
