@@ -33,7 +33,6 @@ from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import TILES
 from toolkit.report.restated import read_report
-from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
@@ -105,11 +104,11 @@ class Report:
 
     def json(self) -> str:
         """Return the report as JSON: see ``docs/report.schema.json``."""
-        return to_json(self.content)
+        return self.content.json()
 
     def data(self) -> dict[str, Any]:
         """Return the data of the JSON."""
-        return to_data(self.content)
+        return self.content.data()
 
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
