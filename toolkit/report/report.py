@@ -288,6 +288,10 @@ def write_report(
     plan = plan._replace(last_call=latest.item())
     given: Options = {
         "prices": None if prices is None else os.fspath(prices),
+        "against": None if against is None else os.fspath(against),
+        "title": None if title == _TITLE else title,
+        "section": [] if plan.sections == tuple(TILES) else plan.sections,
+        "color": [f"{name}={color}" for name, color in plan.colors.items()],
         "tag": [f"{name}={path}" for name, path in (options.get("tags") or {}).items()],
         "month_budget": [budgets] if isinstance(budgets, str) else list(budgets),
     }
