@@ -219,7 +219,7 @@ def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
 
     ax = charts.plot_truncation_rate(frame)
 
-    assert label_texts(ax) == ["33.3% · 1 of 3 calls", "a"]
+    assert label_texts(ax) == ["33.3% · 1 of 3", "a"]
     assert note(ax) == "5 calls · 2 calls without a finish reason · unknown: b"
     (dot,), (between,) = ax.lines, bars(ax)["a"]
     assert points(dot) == pytest.approx([1 / 3])

@@ -399,13 +399,14 @@ def test_small_multiples_have_a_line_of_each_series_and_the_rate_of_all_its_call
     assert heights["b"] == [0.24, None, 0.08]
     assert heights["a"] == [1.0, 0.6, 1.4]
     assert label_texts(ax) == [
-        "10.1% · 12 of 119 calls",
-        "5% · 15 of 300 calls",
+        "10.1% · 12 of 119",
+        "5% · 15 of 300",
         "b",
         "a",
     ]
     assert "each row from 0 to 10%" in subtitle(ax)
-    assert note(ax).endswith("median of 100 calls per point")
+    # 19, 50, 50, 100, 100, 100
+    assert note(ax).endswith("median of 75 calls per point")
 
 
 def test_small_multiples_of_few_calls_have_no_lines() -> None:
