@@ -109,11 +109,12 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
 def test_the_file_of_a_killed_run_is_overwritten(log: Path, tmp_path: Path) -> None:
     to = tmp_path / "one.parquet"
     (tmp_path / ".one.parquet.staging").write_bytes(b"PAR1" * 10**6)
+    (tmp_path / ".one.parquet.lock").write_bytes(b"123456789\n")
 
     toolkit.export(log, to=to)
 
     assert ids(pl.read_parquet(to)) == ["d1", "d2", "d3", "undated"]
-    assert not (tmp_path / ".one.parquet.staging").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"log.jsonl", "one.parquet"}
 
 
 def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_file_address_is_a_path(
     for source in (f"{at}/a%231%3F.jsonl", f"{at}/a#1?.jsonl", at, f"{at}/*.jsonl"):
         log = toolkit.load(source)
         assert log.frame["response_id"].to_list() == ALL
-        assert set(log.frame["source"]) == {str(folder / "a#1?.jsonl")}
+        assert set(log.frame["source"]) == {(folder / "a#1?.jsonl").as_posix()}
     toolkit.export(at, to=f"{at}/out")
     toolkit.export(at, to=f"{at}/out.parquet")
     for source in (f"{at}/out", f"{at}/out.parquet"):

@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import re
+from contextlib import suppress
 from functools import cache, partial
 from itertools import pairwise
 from threading import Thread
@@ -66,6 +67,7 @@ _MACHINE = re.compile(
 # A large object takes as long as it takes, but some bytes must come.
 _CLIENT: ClientConfig = {"timeout": "365 days", "read_timeout": "60s"}
 _RETRIES: RetryConfig = {"max_retries": 6}  # about six seconds
+_WAIT_SECONDS = 0.2
 _UPLOADS = 4  # parts of a large file that are uploaded at once
 _CHUNK_BYTES = 1024 * 1024
 # Kinds of errors: no access, no object, a condition that is not met.
@@ -173,6 +175,10 @@ def _call(uri: str, act: Callable[[Any, str], Awaitable[_Answer]]) -> _Answer:
 
     future = _runner(os.getpid())(call())
     try:
+        # polars' handler of signals restarts a wait: only a short one ends by Ctrl-C.
+        while not future.done():
+            with suppress(TimeoutError):
+                future.exception(_WAIT_SECONDS)
         return future.result()
     except ToolkitError:
         raise
