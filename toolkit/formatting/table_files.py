@@ -177,7 +177,8 @@ def _to_json(frame: pl.DataFrame) -> bytes:
         for name, kind in frame.schema.items()
         if kind.is_float()
     ]
-    return f"{format_json(frame.with_columns(known).to_dicts())}\n".encode()
+    rows = frame.with_columns(known).iter_rows(named=True)
+    return f"[{','.join(map(format_json, rows))}]\n".encode()
 
 
 def _to_markdown(frame: pl.DataFrame) -> bytes:
