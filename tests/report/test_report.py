@@ -191,6 +191,10 @@ def test_no_calls_make_a_report_too() -> None:
     assert made.png().startswith(b"\x89PNG")
 
 
+def test_a_range_with_only_an_end_needs_no_call() -> None:
+    assert write_report(make_choices(), until="2026-11-10").headline == "No calls."
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -71,10 +71,6 @@ class Rows:
         table = self.tables.series(metric, by=(), compare=None)
         return table.select(columns).rows()
 
-    def total(self, metric: str) -> Row:
-        """Return the row of all series together."""
-        return self.tables.row(metric)
-
     def periods(self, *, by_series: bool = False) -> Sequence[Row]:
         """Return the usage of the periods that have begun, from the first call on."""
         table = self.tables.table("token_usage", **self._periods[by_series])

@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 from toolkit.formatting.markdown import SIGNS, code_span
 from toolkit.formatting.text import format_count, format_name, format_usd
+from toolkit.report.html import environment
 from toolkit.report.model import Bars, Dots, Timeline
-from toolkit.report.templates import environment
 from toolkit.report.wording import percent, usd
 
 if TYPE_CHECKING:
