@@ -70,9 +70,9 @@ def test_an_option_means_the_same_in_all_commands() -> None:
                 meaning = str(option.help).partition("  [default")[0]
                 meanings.setdefault(option.opts[0], set()).add(meaning)
 
-    # What is written, a form of its own in each; how many lines, or each line.
+    # What is written, of a form of its own; how many lines, or each; chart or report.
     several = {name for name, texts in meanings.items() if len(texts) > 1}
-    assert several == {"--to", "--lines"}
+    assert several == {"--to", "--lines", "--title"}
 
 
 def test_version_says_which_decoder_runs() -> None:

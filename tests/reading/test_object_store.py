@@ -23,6 +23,7 @@ from tests.support.store import (
     Bucket,
     make_bucket,
     response,
+    run,
     run_server,
 )
 from toolkit import errors
@@ -468,3 +469,13 @@ def test_without_obstore_an_address_raises_with_what_to_install(bucket: Bucket) 
         ):
             use("s3://bucket/a.jsonl")
     assert len(toolkit.load(bucket.log)) == 6
+
+
+def test_a_command_whose_request_is_denied_ends_with_one_line(bucket: Bucket) -> None:
+    uri = bucket.put("a.jsonl")
+    bucket.server.refuses = "GET"
+
+    done = run("-m", "toolkit", "tokens", uri)
+
+    assert done.returncode == 1
+    assert done.stderr == f"toolkit: {uri}: Access Denied\n"

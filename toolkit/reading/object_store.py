@@ -10,8 +10,7 @@ import errno
 import io
 import os
 import re
-from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
@@ -24,12 +23,11 @@ from toolkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
-    from obstore import GetOptions
+    from obstore import GetOptions, PutMode
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _Answer = TypeVar("_Answer")
@@ -46,13 +44,14 @@ class _Provider(NamedTuple):
     credentials: str
 
 
-_AWS_KEYS = (
-    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a profile run: "
-    'eval "$(aws configure export-credentials --format env)"'
-)
+_AWS_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_OF_A_PROFILE = 'run eval "$(aws configure export-credentials --format env)"'
 _AZURE = _Provider(("AZURE_STORAGE_ENDPOINT",), "AZURE_STORAGE_ACCOUNT_KEY")
 _PROVIDERS = {
-    "s3": _Provider(("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), _AWS_KEYS),
+    "s3": _Provider(
+        ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        f"{_AWS_KEYS}; for a profile, {_OF_A_PROFILE}",
+    ),
     "gs": _Provider(("GOOGLE_BASE_URL",), "GOOGLE_APPLICATION_CREDENTIALS"),
     **dict.fromkeys(("az", "abfs", "abfss"), _AZURE),
 }
@@ -135,12 +134,11 @@ def _check_environment(root: str) -> tuple[str, str]:
     if scheme == "s3":
         for name in _VALUES:
             if not _VALUE.fullmatch(given.get(name, "-")):
-                raise OptionError(name, "other text", expected="text without blanks")
-        if "AWS_PROFILE" in given and not {
-            "AWS_ACCESS_KEY_ID",
-            "AWS_SKIP_SIGNATURE",
-        } & {*given}:
-            raise OptionError("AWS_PROFILE", given["AWS_PROFILE"], expected=_AWS_KEYS)
+                raise OptionError(name, "...", expected="text without blanks")
+        others = {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"}
+        if profile := others.isdisjoint(given) and given.get("AWS_PROFILE"):
+            hint = f": {_OF_A_PROFILE}"
+            raise OptionError("AWS_PROFILE", profile, expected=_AWS_KEYS, hint=hint)
     for name in _PROVIDERS[scheme].endpoints:
         if name in given:
             if not _ENDPOINT.fullmatch(given[name]):
@@ -150,46 +148,37 @@ def _check_environment(root: str) -> tuple[str, str]:
     return "", ""
 
 
-@cache
-def _runner(_process: int) -> Callable[[Coroutine[Any, Any, _Answer]], Future[_Answer]]:
-    """Return what runs coroutines in an event loop in a thread of its own.
+def _call(uri: str, act: Callable[[ObjectStore, str], _Answer]) -> _Answer:
+    """Do something with a bucket and a key; raise an error as a short OSError.
 
-    So Ctrl-C ends the wait for a store, also where another loop runs, as in Jupyter.
+    It runs in a thread, so that Ctrl-C ends the wait for a store.
     """
-    # Imported here: slow to import.
-    import asyncio
-
-    loop = asyncio.new_event_loop()
-    Thread(target=loop.run_forever, daemon=True).start()
-    return partial(asyncio.run_coroutine_threadsafe, loop=loop)
-
-
-def _call(uri: str, act: Callable[[Any, str], Awaitable[_Answer]]) -> _Answer:
-    """Do something with a bucket and a key; raise an error as a short OSError."""
     root, key = _split(uri)
     if key.startswith("/"):  # obstore would leave it out
         raise OSError(errno.EINVAL, "expected one / between bucket and key", uri)
+    answers: list[_Answer] = []
+    problems: list[BaseException] = []
 
-    async def call() -> _Answer:
-        return await act(_store(root), key)
+    def call() -> None:
+        try:
+            answers.append(act(_store(root), key))
+        except BaseException as problem:
+            problems.append(problem)
 
-    future = _runner(os.getpid())(call())
-    try:
+    thread = Thread(target=call, daemon=True)
+    thread.start()
+    while thread.is_alive():
         # polars' handler of signals restarts a wait: only a short one ends by Ctrl-C.
-        while not future.done():
-            with suppress(TimeoutError):
-                future.exception(_WAIT_SECONDS)
-        return future.result()
-    except ToolkitError:
-        raise
-    except Exception as error:
-        kind = type(error).__name__
+        thread.join(_WAIT_SECONDS)
+    for problem in problems:
+        kind = type(problem).__name__
+        if isinstance(problem, ToolkitError):
+            raise problem
         if kind in _LOST:
-            raise PreconditionError(uri) from None
-        reason = _reason(str(error), _PROVIDERS[root.partition(":")[0]])
-        raise OSError(_ERRNO.get(kind, errno.EIO), reason, uri) from None
-    finally:
-        future.cancel()
+            raise PreconditionError(uri)
+        reason = _reason(str(problem), _PROVIDERS[root.partition(":")[0]])
+        raise OSError(_ERRNO.get(kind, errno.EIO), reason, uri)
+    return answers[0]
 
 
 def _reason(text: str, provider: _Provider) -> str:
@@ -201,10 +190,11 @@ def _reason(text: str, provider: _Provider) -> str:
         return message[1]
     if status := re.search(r"status code: \d+ (\w[\w ]+)", text):
         return status[1]
+    if cause := re.search(r'(?:message|error): "([\w ,:]+)"|TimedOut', causes):
+        return cause[1] or "no answer in time"
     reason = re.sub("^Generic [A-Za-z]+ error: ", "", text.rpartition(" - ")[2])
-    cause = re.search(r'(?:message|error): "([\w ,:]+)"|(TimedOut)', causes)
-    if cause:
-        reason = f"{reason}: {cause[1] or 'no answer in time'}"
+    if reason.startswith("Account must be"):
+        return "expected the variable AZURE_STORAGE_ACCOUNT_NAME"
     return re.sub(r"\S+://\S+", "...", reason)
 
 
@@ -213,7 +203,7 @@ def find_object(uri: str) -> StoredObject | None:
     if not _split(uri)[1]:
         return None
     try:
-        found = _call(uri, lambda store, key: store.head_async(key))
+        found = _call(uri, lambda store, key: store.head(key))
     except FileNotFoundError:
         return None
     return _describe(uri, found)
@@ -231,9 +221,7 @@ def list_objects(prefix: str) -> list[StoredObject]:
     root, key = _split(prefix)
     folder, _, begin = key.rpartition("/")
     after = f"{folder}/{begin[:-1]}" if begin else None
-    entries = _call(
-        prefix, lambda store, _: store.list(folder, offset=after).collect_async()
-    )
+    entries = _call(prefix, lambda store, _: store.list(folder, offset=after).collect())
     found: set[StoredObject | None] = set()
     for entry in entries:
         stored = _describe(f"{root}/{entry['path']}", entry)
@@ -263,14 +251,14 @@ def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryI
     options: GetOptions = {"range": {"offset": start}} if start else {}
     if etag is not None:
         options["if_match"] = etag
-    found = _call(uri, lambda store, key: store.get_async(key, options=options))
+    found = _call(uri, lambda store, key: store.get(key, options=options))
     return cast("BinaryIO", _ObjectReader(uri, found.stream(_CHUNK_BYTES)))
 
 
 class _ObjectReader(io.RawIOBase):
     """Reads the bytes of an object."""
 
-    def __init__(self, uri: str, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, uri: str, chunks: Iterator[bytes]) -> None:
         self.uri = uri
         self.chunks = chunks
         self.rest = memoryview(b"")
@@ -282,7 +270,7 @@ class _ObjectReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - writable, of any kind
         """Read into a buffer, and return how many bytes; 0 at the end."""
         if not self.rest:
-            self.rest = memoryview(_call(self.uri, lambda *_: anext(self.chunks, b"")))
+            self.rest = memoryview(_call(self.uri, lambda *_: next(self.chunks, b"")))
         size = min(len(buffer), len(self.rest))
         buffer[:size], self.rest = self.rest[:size], self.rest[size:]
         return size
@@ -291,9 +279,9 @@ class _ObjectReader(io.RawIOBase):
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
 
-    async def read(store: ObjectStore, key: str) -> tuple[bytes, str]:
-        found = await store.get_async(key)
-        return bytes(await found.bytes_async()), str(found.meta["e_tag"])
+    def read(store: ObjectStore, key: str) -> tuple[bytes, str]:
+        found = store.get(key)
+        return found.bytes().to_bytes(), str(found.meta["e_tag"])
 
     return _call(uri, read)
 
@@ -301,12 +289,12 @@ def read_object(uri: str) -> tuple[bytes, str]:
 def copy_object(uri: str, to: str) -> None:
     """Copy an object within its bucket; a reader sees all of it or nothing."""
     source = _split(uri)[1]
-    _call(to, lambda store, key: store.copy_async(source, key))
+    _call(to, lambda store, key: store.copy(source, key))
 
 
 def put_file(uri: str, path: Path) -> None:
     """Upload a file; a reader sees all of it or nothing."""
-    _call(uri, lambda store, key: store.put_async(key, path, max_concurrency=_UPLOADS))
+    _call(uri, lambda store, key: store.put(key, path, max_concurrency=_UPLOADS))
 
 
 def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
@@ -317,8 +305,8 @@ def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
     PreconditionError
         If another process wrote it first; nothing is written then.
     """
-    mode = "create" if replaces is None else {"e_tag": replaces}
-    _call(uri, lambda store, key: store.put_async(key, data, mode=mode))
+    mode: PutMode = "create" if replaces is None else {"e_tag": replaces}
+    _call(uri, lambda store, key: store.put(key, data, mode=mode))
 
 
 def delete_objects(uris: Iterable[str]) -> None:
@@ -326,7 +314,7 @@ def delete_objects(uris: Iterable[str]) -> None:
     names = sorted(uris)
     keys = [_split(uri)[1] for uri in names]
     if keys:
-        _call(names[0], lambda store, _: store.delete_async(keys))
+        _call(names[0], lambda store, _: store.delete(keys))
 
 
 def polars_options(name: str) -> dict[str, str] | None:
