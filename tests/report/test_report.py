@@ -190,6 +190,14 @@ def test_no_calls_make_a_report_too() -> None:
     assert made.png().startswith(b"\x89PNG")
 
 
+def test_the_command_names_what_changes_the_page() -> None:
+    own = {"title": "Our own", "sections": ["cost"], "colors": {"gpt-4o": "a3"}}
+    command = write_report(make_choices(), **own, **WEEK).content.made.command
+    for option in ("--title 'Our own'", "--section cost", "--color gpt-4o=a3"):
+        assert option in command
+    assert "--title" not in write_report(make_choices()).content.made.command
+
+
 def test_a_range_with_only_an_end_needs_no_call() -> None:
     assert write_report(make_choices(), until="2026-11-10").headline == "No calls."
 
