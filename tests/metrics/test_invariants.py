@@ -22,7 +22,7 @@ START = datetime(
 NAMES = [name for name in METRICS if name not in ("log_health", "cost_change")]
 SUMMED = [name for name in NAMES if SPECS[name].sums]
 
-counts = st.none() | st.integers(0, 10**6)
+counts = st.none() | st.just(0) | st.integers(0, 10**6)
 moments = st.none() | st.integers(0, 200_000).map(
     lambda s: START + timedelta(seconds=s)
 )
@@ -290,34 +290,73 @@ def test_ranks_are_those_of_sorted_counts(
                 assert row[rank] == (expected[0] if expected else None)
 
 
-several = st.lists(
+HOUR = timedelta(hours=1)
+open_ranges = st.just({})
+ranges = st.sampled_from(
+    [
+        {"since": START + 7 * HOUR, "until": START + 40 * HOUR},
+        {"since": START + 12 * HOUR, "until": START + 24 * HOUR},
+        {"since": START + timedelta(minutes=90), "until": START + 31 * HOUR},
+    ]
+)
+options_of_tables = st.tuples(
     st.fixed_dictionaries(
         {
-            "every": st.sampled_from(["6h", None]),
-            "by": st.sampled_from([("provider", "model"), "model", ()]),
+            "every": st.sampled_from(["6h", "1d", "7h", None]),
+            "by": st.sampled_from([("provider", "model"), "model", "vendor", ()]),
+            "tz": st.sampled_from(["UTC", "Europe/Berlin"]),
             "top": st.sampled_from([None, 1]),
             "fill": st.booleans(),
             "compare": st.sampled_from([None, "previous"]),
         }
     ),
-    min_size=2,
-    max_size=4,
+    ranges | open_ranges,
 )
 
 
 @quick
-@given(frames, several, st.booleans())
+@given(
+    frames, st.lists(st.tuples(st.sampled_from(NAMES), options_of_tables), min_size=2)
+)
 def test_tables_computed_together_are_those_computed_alone(
-    frame: pl.DataFrame, queries: list[dict[str, Any]], is_open: bool
+    frame: pl.DataFrame, tables: list[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]
 ) -> None:
-    # In a range that is open, only periods can be compared.
-    within = {"since": START + timedelta(hours=7), "until": START + timedelta(hours=40)}
-    if is_open:
-        within = {}
-        queries = [{**one, "every": one["every"] or "6h"} for one in queries]
-    queries = [{**one, **within} for one in queries]
+    several = []
+    for name, (options, within) in tables:
+        # In a range that is open, only periods can be compared.
+        period = options["every"] or (None if within else "6h")
+        own = {**options, **within, "every": period}
+        if "every" not in SPECS[name].option_names and not within:
+            own["compare"] = None
+        own = {key: own[key] for key in SPECS[name].option_names if key in own}
+        several.append((name, own))
 
-    for name in set(NAMES) - {"drift", "response_volume"}:
-        together = compute_several(SPECS[name], frame.lazy(), queries)
-        for query, table in zip(queries, together, strict=True):
-            assert METRICS[name](frame.lazy(), **query).equals(table), (name, query)
+    together = compute_several(
+        frame.lazy(), [(SPECS[name], options) for name, options in several]
+    )
+
+    for (name, options), table in zip(several, together, strict=True):
+        alone = METRICS[name](frame.lazy(), **options)
+        assert alone.equals(table), (name, options)
+
+
+@quick
+@given(frames, st.lists(st.sampled_from(["cost", "model", "provider", ()]), min_size=2))
+def test_changes_in_cost_computed_together_are_those_computed_alone(
+    frame: pl.DataFrame, several: list[Any]
+) -> None:
+    ends = {"since": START + 12 * HOUR, "until": START + 24 * HOUR}
+    queries = [
+        ("cost", {**ends, "every": None, "by": (), "compare": "previous"})
+        if by == "cost"
+        else ("cost_change", {**ends, "by": by})
+        for by in several
+    ]
+
+    together = compute_several(
+        frame.lazy(), [(SPECS[name], options) for name, options in queries]
+    )
+
+    for (name, options), table in zip(queries, together, strict=True):
+        alone = METRICS[name](frame.lazy(), **options)
+        assert alone.equals(table), (name, options)

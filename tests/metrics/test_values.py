@@ -63,6 +63,16 @@ def test_a_share_is_of_the_responses_that_report_both_counts() -> None:
     assert cache_share(choices).row(0)[4:] == (4, 2, 400, 100, 0.25)
 
 
+def test_usage_that_is_zero_throughout_is_unknown_in_a_share_too() -> None:
+    zeros = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), 0)
+    choices = make_choices(
+        {"prompt_tokens": 100, "cached_tokens": 25}, {**zeros, "cached_tokens": 0}
+    )
+
+    # 25 / 100; the other response does not say what it used.
+    assert cache_share(choices).row(0)[4:] == (2, 1, 100, 25, 0.25)
+
+
 def test_reasoning_beside_the_completion_is_part_of_what_was_written() -> None:
     beside = {"prompt_tokens": 5, "completion_tokens": 30, "reasoning_tokens": 10}
     choices = make_choices(

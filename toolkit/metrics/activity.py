@@ -7,7 +7,6 @@ from typing import Literal, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice
 from toolkit.metrics.engine import compute
 from toolkit.metrics.measures import (
     RESPONSES,
@@ -17,13 +16,22 @@ from toolkit.metrics.measures import (
     count,
     derived,
 )
-from toolkit.metrics.options import Choices, RangeOptions, SeriesOptions
+from toolkit.metrics.options import Choices, MetricQuery, RangeOptions, SeriesOptions
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
 
 _WEEK = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
     pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"
 )
+
+
+def _by_hours(query: MetricQuery) -> MetricSpec:
+    """Return the declaration for the hours of a zone."""
+    local = pl.col("created").dt.convert_time_zone(query.tz).dt
+    hours = {"weekday": local.weekday(), "hour": local.hour()}
+    return replace(_RESPONSE_VOLUME, adds=lambda rows: rows.with_columns(**hours))
+
+
 _RESPONSE_VOLUME = MetricSpec(
     "response_volume",
     (RESPONSES, WITHOUT_USAGE, TOTAL_TOKENS),
@@ -38,6 +46,7 @@ _RESPONSE_VOLUME = MetricSpec(
         Key("hour", pl.Int8, meaning="0 to 23, in `tz`; null for undated responses"),
     ),
     grid=_WEEK,
+    of_query=_by_hours,
 )
 
 
@@ -56,14 +65,7 @@ def response_volume(choices: Choices, **options: Unpack[SeriesOptions]) -> pl.Da
     >>> response_volume(make_choices({"total_tokens": 5}, {})).row(0)  # a Thursday
     (4, 0, 2, 1, 5)
     """
-    local = pl.col("created").dt.convert_time_zone(_RESPONSE_VOLUME.query(options).tz)
-
-    def rows(frame: pl.LazyFrame) -> pl.LazyFrame:
-        return frame.filter(first_choice()).with_columns(
-            local.dt.weekday().alias("weekday"), local.dt.hour().alias("hour")
-        )
-
-    return compute(replace(_RESPONSE_VOLUME, rows=rows), choices, options)
+    return compute(_RESPONSE_VOLUME, choices, options)
 
 
 def _seen(which: str, fold: Literal["min", "max"]) -> Measure:
@@ -112,6 +114,9 @@ _DRIFT = MetricSpec(
         Key("service_tier", label="tier"),
         Key("provider"),
     ),
+    finish=lambda table, query: table.with_columns(
+        pl.col("first_seen", "last_seen").dt.convert_time_zone(query.tz)
+    ),
 )
 
 
@@ -133,6 +138,4 @@ def drift(choices: Choices, **options: Unpack[RangeOptions]) -> pl.DataFrame:
     >>> seen.select("requested_model", "model", "responses", "differs").rows()
     [('gpt-b', 'gpt-a', 1, True), (None, 'gpt-a', 1, None)]
     """
-    zone = _DRIFT.query(options).tz
-    moments = pl.col("first_seen", "last_seen").dt.convert_time_zone(zone)
-    return compute(_DRIFT, choices, options).with_columns(moments)
+    return compute(_DRIFT, choices, options)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice, with_models
+from toolkit.expressions.choices import with_models
 from toolkit.metrics.decomposition import split_segments
 from toolkit.metrics.engine import compute
+from toolkit.metrics.inputs import LIST_PRICE
 from toolkit.metrics.measures import (
     MONEY,
     RESPONSES,
@@ -19,11 +20,9 @@ from toolkit.metrics.measures import (
     ratio,
     total,
 )
-from toolkit.metrics.options import BEFORE, By, Choices, RangeOptions, check_series
+from toolkit.metrics.options import BEFORE, By, Choices, MetricQuery, RangeOptions
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-from toolkit.metrics.spending import needs_of_cost, with_costs
-from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +31,7 @@ _TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 # What is gathered is split by offer, and by the rates of its tokens.
 _OFFER = tuple(f"~offer_{name}" for name in ("model", "provider", "tier", "listed"))
 _RATES = tuple(f"~{name}_rate" for name in _TOKENS)
-LIST_PRICE, _ALL = "~list_price", "~all"
+_ALL = "~all"
 _ENDS = (BEFORE, "")
 _COUNTS = (
     RESPONSES,
@@ -74,18 +73,6 @@ class _ChangeOptions(RangeOptions, total=False):
     top: int | None
 
 
-def needs_of_list_prices(frame: pl.LazyFrame) -> tuple[str, ...]:
-    """Return the columns that costs and list prices are read or computed from."""
-    # Imported here: only costs need prices.
-    from toolkit.pricing.pricer import priced_by
-
-    names, costs = frame.collect_schema().names(), needs_of_cost(frame)
-    if "cost" not in names:
-        return costs
-    own = (*costs, LIST_PRICE, *priced_by(frame))
-    return tuple(name for name in own if name in names)
-
-
 def _pair(now: Measure) -> tuple[Measure, Measure]:
     """Return the measure of a figure in the range before, and that of now."""
     before = now._replace(
@@ -119,6 +106,41 @@ def _means(end: str) -> list[Measure]:
     return [*means, ratio(f"cached_share{end}", f"cached_tokens{end}", prompt)]
 
 
+def _parts_of(query: MetricQuery) -> MetricSpec:
+    """Return the declaration of what is gathered; the table is made of that."""
+    # What is folded by `top` is split before.
+    series = {f"~by_{name}": pl.col(name) for name in query.by}
+    return replace(
+        _COST_CHANGE,
+        measures=(_COST, _LIST_COST, *_COUNTS),
+        keys=tuple(map(Key, (*series, *_OFFER, *_RATES))),
+        adds=lambda rows: _with_parts(rows).with_columns(**series),
+        finish=lambda table, query: _changes(table, query.series, [*series, *_OFFER]),
+    )
+
+
+def _with_parts(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Add to responses their offers and rates, and their tokens as billed."""
+    # Imported here: only costs need prices.
+    from toolkit.pricing.pricer import billed_tier
+
+    listed = pl.col(LIST_PRICE).struct
+    figures = {"~list_cost": listed.field("list_cost")}
+    for name in _TOKENS:
+        figures[f"~{name}_rate"] = listed.field(f"{name}_rate")
+        figures[f"~{name}"] = pl.coalesce(listed.field(f"{name}_billed"), name)
+    # More tokens than the prompt has were not read from a cache.
+    prompt, cached = figures["~prompt_tokens"], figures["~cached_tokens"]
+    figures["~cached_tokens"] = pl.when(cached <= prompt).then(cached)
+    is_known = pl.col("cost").is_not_null()
+    known = [pl.when(is_known).then(one).alias(name) for name, one in figures.items()]
+    is_listed = is_known & listed.field("list_cost").is_not_null()
+    tier = billed_tier(rows.collect_schema().names())
+    offer = (pl.col("model"), pl.col("provider"), tier, is_listed)
+    named = [one.alias(name) for name, one in zip(_OFFER, offer, strict=True)]
+    return with_models(rows).with_columns(*named, *known)
+
+
 _COST_CHANGE = MetricSpec(
     "cost_change",
     (
@@ -137,8 +159,8 @@ _COST_CHANGE = MetricSpec(
     draws=("cost_change", *_EFFECTS.values()),
     options=_ChangeOptions,
     fixed={"compare": "previous", "fill": True},
-    needs_of=needs_of_list_prices,
-    price="add_list_prices",
+    costs="list_price",
+    of_query=_parts_of,
 )
 
 
@@ -178,49 +200,7 @@ def cost_change(choices: Choices, **options: Unpack[_ChangeOptions]) -> pl.DataF
     >>> change.select("cost", "cost_change", "prompt_length_effect").row(0)
     (Decimal('0.007500000000'), Decimal('0.005000000000'), Decimal('0.005000000000'))
     """
-    query = _COST_CHANGE.query(options)
-    check_series(query.by, [measure.name for measure in _COST_CHANGE.measures])
-    # What is folded by `top` is split before.
-    series = {f"~by_{place}": pl.col(name) for place, name in enumerate(query.by)}
-
-    def rows(frame: pl.LazyFrame) -> pl.LazyFrame:
-        return _priced_rows(frame, query.provider).with_columns(**series)
-
-    keys = tuple(map(Key, (*series, *_OFFER, *_RATES)))
-    parts = replace(
-        _COST_CHANGE, measures=(_COST, _LIST_COST, *_COUNTS), keys=keys, rows=rows
-    )
-    table = compute(parts, choices, options)
-    return _changes(table, query.series, [*series, *_OFFER])
-
-
-def _priced_rows(frame: pl.LazyFrame, provider: str | None) -> pl.LazyFrame:
-    """Return responses with their costs, their offers and rates, and billed tokens."""
-    # Imported here: only costs need prices.
-    from toolkit.pricing.costs import add_list_prices
-    from toolkit.pricing.pricer import NEEDED, billed_tier
-
-    names = frame.collect_schema().names()
-    lacking = [name for name in NEEDED if name not in names]
-    nothing = [pl.lit(None, CHOICES[name].dtype).alias(name) for name in lacking]
-    first = frame.filter(first_choice()).with_columns(nothing)
-    first = with_costs(first) if "cost" in names else first
-    if LIST_PRICE not in names:
-        first = add_list_prices(first, provider=provider).lazy()
-    listed = pl.col(LIST_PRICE).struct
-    figures = {"~list_cost": listed.field("list_cost")}
-    for name in _TOKENS:
-        figures[f"~{name}_rate"] = listed.field(f"{name}_rate")
-        figures[f"~{name}"] = pl.coalesce(listed.field(f"{name}_billed"), name)
-    # More tokens than the prompt has were not read from a cache.
-    prompt, cached = figures["~prompt_tokens"], figures["~cached_tokens"]
-    figures["~cached_tokens"] = pl.when(cached <= prompt).then(cached)
-    is_known = pl.col("cost").is_not_null()
-    known = [pl.when(is_known).then(one).alias(name) for name, one in figures.items()]
-    is_listed = is_known & listed.field("list_cost").is_not_null()
-    offer = (pl.col("model"), pl.col("provider"), billed_tier(names), is_listed)
-    named = [one.alias(name) for name, one in zip(_OFFER, offer, strict=True)]
-    return with_models(first).with_columns(*named, *known)
+    return compute(_COST_CHANGE, choices, options)
 
 
 def _changes(

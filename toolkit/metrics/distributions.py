@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import is_unseen
-from toolkit.metrics.engine import Computation, compute, group
+from toolkit.metrics.engine import compute
+from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import (
     ANSWERS,
     FINENESS,
@@ -89,7 +90,9 @@ _SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null
 _IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_null(
     False
 )
-_PERPLEXITY = (-pl.col("mean_logprob")).exp()
+_PERPLEXITY = pl.when(pl.col("logprob_tokens") > 0).then(
+    (-pl.col("logprob_sum") / pl.col("logprob_tokens")).exp()
+)
 _WITHOUT = "choices_without_logprobs"
 _CONFIDENCE = MetricSpec(
     "confidence",
@@ -141,7 +144,7 @@ _CONFIDENCE = MetricSpec(
     of_choices=True,
     leaves_out=True,
     needs=("choice_count",),
-    rows=lambda frame: frame.filter(pl.col("choice_count") > 0),
+    where=pl.col("choice_count") > 0,
 )
 
 

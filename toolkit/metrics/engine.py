@@ -1,20 +1,18 @@
 """The engine behind the metrics: from a `MetricSpec` to a tidy table.
 
-The rows are grouped once, lazily. Everything else (folding small series, filling gaps,
-ratios, the period before) is done on the result: some rows per period and series.
+The rows are grouped in `toolkit.metrics.groups`. Everything else (filling gaps, ratios,
+the period before) is done on the result: some rows per period and series.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, reduce
-from operator import or_
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
-from toolkit.errors import TotalOverflowError
 from toolkit.expressions.choices import (
     USAGE,
     as_frame,
@@ -23,216 +21,63 @@ from toolkit.expressions.choices import (
     reported_usage,
 )
 from toolkit.metrics.calendar import Calendar, instant, is_partial
+from toolkit.metrics.groups import NOW, Computation, Groups, check_wholes
 from toolkit.metrics.inputs import (
     as_declared,
     check_types,
     key_of,
+    needs_of_costs,
     own_columns,
     read_once,
-    reads_logs,
-    with_first_values,
     with_series,
 )
-from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, OTHER, check_series
+from toolkit.metrics.options import BEFORE, CHANGE, FOLDED, HIDDEN, check_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from toolkit.expressions.time_ranges import Span
+    from toolkit.metrics.groups import Ends
     from toolkit.metrics.options import Choices, MetricQuery
     from toolkit.metrics.spec import MetricSpec
 
-    _Ends: TypeAlias = tuple[datetime | None, datetime | None]
-
-# 2^32 numbers that are not above this, as many as a group can have, fit into an int64.
-_LARGEST_OF_SUM = 2**31 - 1
-_LARGEST_INT64 = 2**63 - 1
-_MAY_WRAP = f"{HIDDEN}may_wrap"
-# Columns: whether a row is in the range (not in the one before), and the period before.
-_NOW = f"{HIDDEN}now"
-_EARLIER = f"{HIDDEN}earlier"
+_EARLIER = f"{HIDDEN}earlier"  # a column: the period before
 _RESOLUTION = timedelta(microseconds=1)  # of `created`
-
-
-@dataclass(frozen=True)
-class Computation:
-    """A metric, its options, and the frame that it is computed from.
-
-    `finer` returns smaller groups that were computed already, if there are any.
-    """
-
-    spec: MetricSpec
-    query: MetricQuery
-    frame: pl.LazyFrame
-    finer: Callable[..., pl.DataFrame] | None = None
-
-    @property
-    def when(self) -> dict[str, pl.Expr]:
-        """The period of a row, or whether it lies in the range or in the one before."""
-        found, created = {}, pl.col("created")
-        if self.query.calendar:
-            found["period"] = self.query.calendar.start(created).alias("period")
-        if self.query.before:
-            found[_NOW] = (created >= self.query.within.start).alias(_NOW)
-        return found
-
-    @property
-    def rows(self) -> pl.LazyFrame:
-        """The rows that are grouped, in the range."""
-        within = self.frame.filter(*self.query.read_range.conditions())
-        if self.spec.of_choices:
-            within = with_first_values(within, own_columns(self.query))
-        return self.spec.rows(within)
-
-    def reach(self, table: pl.DataFrame) -> _Ends:
-        """Return the first and the last period in which a response was made, in UTC."""
-        if self.query.calendar is None:
-            return None, None
-        if self.spec.leaves_out:
-            created = pl.col("created")
-            ends = created.min().append(created.max())
-            within = self.frame.filter(*self.query.read_range.conditions())
-            table = within.select(ends).collect(engine="streaming")
-            table = table.select(*self.when.values())
-        period = table["period"].dt.convert_time_zone("UTC")
-        return cast("_Ends", (period.min(), period.max()))
-
-    def grouped(self, *extra: str) -> pl.DataFrame:
-        """Compute the measures of each group; extra columns split the groups."""
-        if self.finer is not None:
-            return self._merged(self.finer(*extra), extra)
-        gathered = self.spec.gathered
-        own = [*self.query.by, *self.spec.key_names, *extra]
-        keys: list[pl.Expr | str] = [*self.when.values(), *own]
-        figures = {m.name: m.rows.alias(m.name) for m in gathered if m.rows is not None}
-        sums = {m.name: m.values for m in gathered if m.values is not None}
-        if not reads_logs(self.frame):
-            may_wrap = reduce(or_, map(_is_large, sums.values()), pl.lit(False)).any()
-            found = [*figures.values(), may_wrap.alias(_MAY_WRAP)]
-            table = group(self.rows, keys, *found)
-            if not table[_MAY_WRAP].any():
-                return table.drop(_MAY_WRAP)
-        # Exact, but slower. Logs are read once, whatever they hold.
-        for name, values in sums.items():
-            figures[name] = values.cast(pl.Int128).sum().alias(name)
-        table = group(self.rows, keys, *figures.values())
-        _check_wholes(table, list(sums))
-        return table
-
-    def _merged(self, table: pl.DataFrame, extra: Sequence[str]) -> pl.DataFrame:
-        """Merge smaller groups; those of the period before only if it is compared."""
-        keys = [*self.when, *self.query.by, *self.spec.key_names, *extra]
-        if _NOW in table.columns and not self.query.before:
-            table = table.filter(_NOW)
-        return self._fold(table, keys)
-
-    def _fold(self, table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-        """Merge groups into larger ones; raise an error if a count is too large."""
-        gathered = self.spec.gathered
-        folds = [measure.folded.alias(measure.name) for measure in gathered]
-        table = group(table, keys, *folds)
-        _check_wholes(table, [m.name for m in gathered if m.dtype == pl.Int64])
-        return table
-
-    def folded(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Sum the series beyond the largest into one."""
-        if self.query.top is None:
-            return table
-        named, target = self.named(table)
-        return self._fold(named, [*target, *self.spec.key_names]).rename(target)
-
-    def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-        """Add to each group the name under which its series is shown.
-
-        Returns the groups, and the columns of period and series that identify those
-        of the result, each with its final name.
-        """
-        by = self.query.by
-        if self.query.top is None:
-            return groups, {name: name for name in (*self.when, *by)}
-        names = self.names_of_series(groups)
-        if by:
-            named = groups.join(names, on=by, how="left", nulls_equal=True)
-        else:
-            named = groups.join(names, how="cross")
-        shown = {f"{HIDDEN}{name}": name for name in by}
-        return named, {**{name: name for name in self.when}, **shown, FOLDED: FOLDED}
-
-    def names_of_series(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return each series, what it is called, and how many are folded with it."""
-        by = list(self.query.by)
-        if not by:
-            return pl.DataFrame({FOLDED: [0]})
-        now = pl.col(_NOW) if self.query.before else pl.lit(True)
-        main = self.spec[self.spec.main]
-        sums = [
-            # Sums of int64 may wrap, and would then be ranked last.
-            (one.cast(pl.Int128) if table.schema[name].is_integer() else one).sum()
-            for name in main.columns
-            for one in [pl.col(name).filter(now)]
-        ]
-        place = pl.int_range(pl.len())
-        is_rest = place >= self.query.top
-        return (
-            table.group_by(by)
-            .agg(sums)
-            .sort(
-                main.known,
-                *by,
-                descending=[True, *[False] * len(by)],
-                nulls_last=True,
-            )
-            .select(
-                *by,
-                pl.when(~is_rest)
-                .then(pl.col(by).cast(pl.String))
-                .otherwise(pl.lit(OTHER))
-                .name.prefix(HIDDEN),
-                pl.when(is_rest)
-                .then(pl.len().cast(pl.Int64) - self.query.top)
-                .otherwise(0)
-                .alias(FOLDED),
-            )
-        )
 
 
 def compute(
     spec: MetricSpec, choices: Choices, options: Mapping[str, object]
 ) -> pl.DataFrame:
     """Compute the table of a metric."""
-    return compute_several(spec, choices, [options])[0]
+    return compute_several(choices, [(spec, options)])[0]
 
 
 def compute_several(
-    spec: MetricSpec, choices: Choices, several: Sequence[Mapping[str, object]]
+    choices: Choices, several: Sequence[tuple[MetricSpec, Mapping[str, object]]]
 ) -> list[pl.DataFrame]:
-    """Compute a metric with several sets of options, with one reading of the choices.
+    """Compute several metrics, each with its options, with one reading of the choices.
 
-    They have the same rows: the same range, zone, and length of a period if any. The
-    smallest groups are computed first, and merged for each set of options.
+    The smallest groups are computed first, and merged for each of them. Metrics that do
+    not share groups read the choices again.
     """
-    queries = [spec.query(options) for options in several]
-    work = _start(choices, spec, _finest(queries))
-    if len(queries) == 1:
-        return [_table_of(work)]
-    finer = cache(work.grouped)
-    return [_table_of(replace(work, query=query, finer=finer)) for query in queries]
-
-
-def _finest(queries: Sequence[MetricQuery]) -> MetricQuery:
-    """Return a query whose groups can be merged into those of all queries."""
-    return queries[0]._replace(
-        by=tuple(dict.fromkeys(name for query in queries for name in query.by)),
-        calendar=next((query.calendar for query in queries if query.calendar), None),
-        before=next((query.before for query in queries if query.before), None),
-        compares=any(query.compares for query in queries),
-        top=next((query.top for query in queries if query.top), None),
-    )
+    parts: dict[object, list[int]] = {}
+    for place, (spec, options) in enumerate(several):
+        part = ("shared", options.get("provider")) if spec.shares_groups else place
+        parts.setdefault(part, []).append(place)
+    tables: dict[int, pl.DataFrame] = {}
+    for places in parts.values():
+        works = _start(choices, [several[place] for place in places])
+        groups = Groups(works) if len(works) > 1 else None
+        for place, work in zip(places, works, strict=True):
+            tables[place] = _table_of(replace(work, groups=groups))
+    return [tables[place] for place in range(len(several))]
 
 
 def _table_of(work: Computation) -> pl.DataFrame:
     """Compute the table of one query."""
     spec, query = work.spec, work.query
-    gathered = spec.gather(work).select(
+    gathered = spec.gather(work) if spec.gather else work.folded(work.grouped())
+    gathered = gathered.select(
         *work.when,
         *query.series,
         *spec.key_names,
@@ -242,25 +87,13 @@ def _table_of(work: Computation) -> pl.DataFrame:
     table = _filled(work, gathered, reach) if query.fill else gathered
     table = _compared(work, table, first) if query.compares else _derived(work, table)
     if query.calendar:
-        table = table.with_columns(query.calendar.end()).with_columns(
-            is_partial(query.within, last, query.tz, is_open=_is_open(work)).alias(
-                "partial"
-            )
-        )
-    return _arranged(work, table)
-
-
-def group(
-    rows: pl.DataFrame | pl.LazyFrame,
-    keys: Iterable[pl.Expr | str],
-    *figures: pl.Expr,
-) -> pl.DataFrame:
-    """Compute figures of each group of rows: of none, if there are no rows."""
-    # Without keys, or by a literal, polars returns a row for an empty frame.
-    constant = pl.lit(0).alias(HIDDEN)
-    groups = rows.with_columns(constant).group_by(list(keys) or [HIDDEN])
-    table = groups.agg(figures).drop(HIDDEN, strict=False).lazy()
-    return table.collect(engine="streaming")
+        # More data may come in the period of the latest response.
+        end = query.within.end
+        is_open = end is None or not work.has_rows(False, end)
+        partial = is_partial(query.within, last, query.tz, is_open=is_open)
+        table = table.with_columns(query.calendar.end())
+        table = table.with_columns(partial.alias("partial"))
+    return spec.finish(_arranged(work, table), query)
 
 
 def _arranged(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
@@ -285,14 +118,14 @@ def _derived(work: Computation, table: pl.DataFrame) -> pl.DataFrame:
         if measure.derive is not None:
             figure = measure.derive(work.query.series, list(work.when))
             table = table.with_columns(figure.alias(measure.name))
-            _check_wholes(table, [measure.name])
+            check_wholes(table, [measure.name])
             table = table.with_columns(pl.col(measure.name).cast(measure.dtype))
         if measure.gaps:
             table = table.with_columns(measure.known)
     return table
 
 
-def _filled(work: Computation, table: pl.DataFrame, reach: _Ends) -> pl.DataFrame:
+def _filled(work: Computation, table: pl.DataFrame, reach: Ends) -> pl.DataFrame:
     """Add the rows that are missing of each series in each period."""
     query, grid = work.query, work.spec.grid
     own = [*query.series, *(work.spec.key_names if grid is None else ())]
@@ -300,7 +133,7 @@ def _filled(work: Computation, table: pl.DataFrame, reach: _Ends) -> pl.DataFram
     if query.calendar:
         parts.append(_periods_of(work, query.calendar, table, reach))
     elif query.before:
-        parts.append(pl.DataFrame({_NOW: [True]}))
+        parts.append(pl.DataFrame({NOW: [True]}))
     if grid is not None and own == [FOLDED]:
         parts.append(pl.DataFrame({FOLDED: [0]}))  # in an empty table, too
     elif own:
@@ -314,7 +147,7 @@ def _filled(work: Computation, table: pl.DataFrame, reach: _Ends) -> pl.DataFram
 
 
 def _periods_of(
-    work: Computation, calendar: Calendar, table: pl.DataFrame, reach: _Ends
+    work: Computation, calendar: Calendar, table: pl.DataFrame, reach: Ends
 ) -> pl.DataFrame:
     """Return the periods of the range or, where it is open, of the data."""
     start, end = work.query.within
@@ -357,13 +190,12 @@ def _compared(
         expected = expected.filter(pl.col("period").is_not_null())
         when = "period"
     else:
-        is_known = bool((~table[_NOW]).any()) or _has_rows(
-            work, pl.col("created") < query.read_range.start
-        )
+        start = cast("datetime", query.read_range.start)
+        is_known = bool((~table[NOW]).any()) or work.has_rows(True, start)
         earlier = pl.lit(False if is_known else None, pl.Boolean)
-        shown = table.filter(pl.col(_NOW)).with_columns(earlier.alias(_EARLIER))
-        expected = shown.select(pl.lit(False).alias(_NOW), *own)
-        when = _NOW
+        shown = table.filter(pl.col(NOW)).with_columns(earlier.alias(_EARLIER))
+        expected = shown.select(pl.lit(False).alias(NOW), *own)
+        when = NOW
     everything = _derived(work, _with_rows(spec, table, expected.unique()))
     before = everything.select(
         pl.col(when).alias(_EARLIER),
@@ -385,64 +217,65 @@ def _compared(
     )
 
 
-def _is_open(work: Computation) -> bool:
-    """Return whether more data may come in the period of the latest response."""
-    end = work.query.within.end
-    return end is None or not _has_rows(work, pl.col("created") >= end)
-
-
-def _has_rows(work: Computation, condition: pl.Expr) -> bool:
-    """Return whether some row of the frame meets a condition on `created`."""
-    found = work.frame.filter(condition).select(pl.col("created")).head(1)
-    return not found.collect(engine="streaming").is_empty()
-
-
-def _start(choices: Choices, spec: MetricSpec, query: MetricQuery) -> Computation:
+def _start(
+    choices: Choices, several: Sequence[tuple[MetricSpec, Mapping[str, object]]]
+) -> list[Computation]:
     """Check the frame and the options, before anything is collected."""
+    queries = [(spec, spec.query(options)) for spec, options in several]
     choices = as_frame(choices)
-    check_series(query.by, _result_names(spec, query))
-    choices = with_series(choices, query.by, query.provider)
-    if query.provider and spec.has_money and "cost" not in choices.collect_schema():
-        # Imported here: only costs need prices.
-        from toolkit.pricing.costs import price_responses
-
-        choices = price_responses(choices, provider=query.provider)
+    for spec, query in queries:
+        check_series(query.by, _result_names(spec, query))
+    by = list(dict.fromkeys(name for _, query in queries for name in query.by))
+    choices = with_series(choices, by, queries[0][1].provider)
     frame = choices.lazy()
-    needs = ["choice_position", *spec.columns, *spec.needs_of(frame)]
-    needs += [*key_of(frame, spec, query), *query.by]
-    if query.calendar or query.read_range != (None, None):
-        needs.append("created")
+    needs = ["choice_position", *by]
+    for spec, query in queries:
+        needs += [*spec.columns, *needs_of_costs(frame, spec.costs)]
+        needs += key_of(frame, spec, query)
+        if query.calendar or query.read_range != (None, None):
+            needs.append("created")
+    if set(USAGE) & set(needs):  # all zeros are no usage: see `reported_usage`
+        needs += [name for name in USAGE if name in frame.collect_schema().names()]
     needs = list(dict.fromkeys(needs))
     check_columns(frame, needs)
-    check_types(frame, query)
+    for _, query in queries:
+        check_types(frame, query)
     choices = choices.with_columns(as_declared(choices, needs))
     if set(USAGE) <= set(needs):
         choices = choices.with_columns(reported_usage())
     frame = choices.lazy()
     if isinstance(choices, pl.DataFrame):
         check_responses(choices, needs_key="line" in needs)
-    elif (
+    elif any(_reads_again(spec, query) for spec, query in queries):
+        frame = read_once(frame, needs)
+
+    @cache
+    def has_rows(is_before: bool, moment: datetime) -> bool:
+        created = pl.col("created")
+        found = frame.filter(created < moment if is_before else created >= moment)
+        found = found.select("created").head(1)
+        return not found.collect(engine="streaming").is_empty()
+
+    @cache
+    def prepare(spec: MetricSpec, within: Span) -> MetricSpec:
+        if spec.prepare is None:
+            return spec
+        return spec.prepare(frame.filter(*within.conditions()))
+
+    works = []
+    for spec, query in queries:
+        own = prepare(spec, query.read_range)
+        own = own if own.of_query is None else own.of_query(query)
+        works.append(Computation(own, query, frame, has_rows))
+    return works
+
+
+def _reads_again(spec: MetricSpec, query: MetricQuery) -> bool:
+    """Return whether rows are read more than once."""
+    return bool(
         spec.passes > 1
         or spec.leaves_out
-        or (spec.of_choices and own_columns(query))
+        or (spec.of_choices and own_columns(query.by))
         or query.within.end
         or query.before
-    ):
-        frame = read_once(frame, needs)
-    return Computation(spec, query, frame)
-
-
-def _is_large(values: pl.Expr) -> pl.Expr:
-    """Return whether a sum with this number may wrap, which polars does not report.
-
-    A negative number is large too when read as unsigned, so it counts as one that may.
-    """
-    return values.cast(pl.Int64).reinterpret(signed=False) > _LARGEST_OF_SUM
-
-
-def _check_wholes(table: pl.DataFrame, names: Sequence[str]) -> None:
-    """Raise an error if a whole number of a table does not fit into an int64."""
-    for name in names:
-        largest = table[name].abs().max() if table[name].dtype == pl.Int128 else None
-        if isinstance(largest, int) and largest > _LARGEST_INT64:
-            raise TotalOverflowError(name)
+    )

@@ -12,10 +12,11 @@ from toolkit.expressions.choices import RESPONSE_KEY, SOURCE, response_key, with
 from toolkit.expressions.makers import maker
 from toolkit.expressions.model_families import model_family
 from toolkit.expressions.vendors import vendor
+from toolkit.metrics.measures import MONEY
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from toolkit.metrics.options import MetricQuery
     from toolkit.metrics.spec import MetricSpec
@@ -29,6 +30,8 @@ _COMPUTED: dict[str, tuple[Callable[[str | None], pl.Expr], tuple[str, ...]]] = 
 }
 # How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
+LIST_PRICE = "~list_price"  # a column
+_LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
 # Types that polars cannot cast to text.
 _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)
 
@@ -112,41 +115,87 @@ def key_of(
 ) -> tuple[str, ...]:
     """Return the columns that identify a response, for a metric that needs them."""
     key: tuple[str, ...] = ()
-    if spec.of_choices and own_columns(query):
+    if spec.of_choices and own_columns(query.by):
         key = (*RESPONSE_KEY, "choice_count")
     if not set(RESPONSE_KEY) <= {*key, *spec.columns}:
         return ()
     return (*key, SOURCE) if SOURCE in frame.collect_schema().names() else key
 
 
-def own_columns(query: MetricQuery) -> list[str]:
+def own_columns(by: Iterable[str]) -> list[str]:
     """Return the columns of `by` outside the schema: tags and the user's own."""
-    return [name for name in query.by if name not in CHOICES]
+    return [name for name in by if name not in CHOICES]
 
 
-def with_first_values(frame: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
-    """Replace the values of all choices of a response by those of the first."""
-    if not names:
-        return frame
-    values = [pl.col(name) for name in names]
-    return of_responses(frame, values, lambda v: v.sort_by("choice_position").first())
-
-
-def of_responses(
-    frame: pl.LazyFrame, values: Sequence[pl.Expr], fold: Callable[[pl.Expr], pl.Expr]
+def with_facts(
+    frame: pl.LazyFrame, any_of: Mapping[str, pl.Expr], firsts: Sequence[str]
 ) -> pl.LazyFrame:
-    """Add to each row the values of its whole response.
+    """Add to each row facts of its whole response.
 
-    Most responses have one choice: only the rows of the others are grouped.
+    As ``~any_...`` whether any choice meets a condition; columns of `firsts` get the
+    value of the first choice. Most responses have one choice: only the rows of the
+    others are grouped.
     """
+    conditions = [
+        condition.fill_null(False).alias(f"~any_{name}")
+        for name, condition in any_of.items()
+    ]
+    if not conditions and not firsts:
+        return frame
     key = response_key(frame)
     has_several = (pl.col("choice_count") > 1).fill_null(True)
     several = frame.filter(has_several)
-    names = [value.meta.output_name() for value in values]
-    folded = several.group_by(key).agg(map(fold, values))
+    facts = [condition.any() for condition in conditions]
+    facts += [pl.col(name).sort_by("choice_position").first() for name in firsts]
+    folded = several.group_by(key).agg(facts)
     # Of the two sides, the facts are smaller than the rows: they are in memory.
-    whole = several.drop(names, strict=False).join(
+    whole = several.drop(firsts).join(
         folded, on=key, how="left", nulls_equal=True, build_side="force_right"
     )
-    single = frame.filter(~has_several).with_columns(values)
+    single = frame.filter(~has_several).with_columns(conditions)
     return pl.concat([single, whole], how="diagonal")
+
+
+def needs_of_costs(frame: pl.LazyFrame, costs: str) -> list[str]:
+    """Return the columns that costs, or list prices, are read or computed from."""
+    if not costs:
+        return []
+    # Imported here: only costs need prices.
+    from toolkit.pricing.pricer import priced_by
+
+    names, needed = frame.collect_schema().names(), priced_by(frame)
+    if "cost" not in names:
+        return needed
+    listed = (LIST_PRICE, *needed) if costs == "list_price" else ()
+    return [name for name in ("cost", "cost_source", *listed) if name in names]
+
+
+def with_costs(
+    rows: pl.LazyFrame, costs: str, where: pl.Expr, provider: str | None
+) -> pl.LazyFrame:
+    """Add the costs of some rows, and their list prices, unless the frame has them."""
+    if not costs:
+        return rows
+    # Imported here: only costs need prices.
+    from toolkit.pricing.costs import add_list_prices, add_priced
+    from toolkit.pricing.price_file import read_prices
+    from toolkit.pricing.pricer import NEEDED, Pricer
+
+    names = rows.collect_schema().names()
+    if "cost" in names:
+        # What is not an amount (NaN, or more than all money) is unknown, not an error.
+        is_amount = pl.col("cost").abs() < _LARGEST_COST
+        cost = pl.when(is_amount).then(pl.col("cost")).cast(MONEY)
+        known = pl.col("cost_source") if "cost_source" in names else pl.lit("priced")
+        source = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(known)
+        rows = rows.with_columns(cost, source.alias("cost_source"))
+    elif costs == "cost":
+        pricer = Pricer(read_prices(None, provider))
+        fields = {name: name for name in ("cost", "cost_source")}
+        return add_priced(rows, pricer, fields, where)
+    if costs == "cost" or LIST_PRICE in names:
+        return rows
+    lacking = [name for name in NEEDED if name not in names]
+    nothing = [pl.lit(None, CHOICES[name].dtype).alias(name) for name in lacking]
+    rows = rows.with_columns(nothing)
+    return add_list_prices(rows, provider=provider, where=where).lazy()

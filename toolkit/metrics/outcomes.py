@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import SOURCE, first_choice, is_unseen
-from toolkit.metrics.engine import Computation, compute, group
-from toolkit.metrics.inputs import of_responses
+from toolkit.metrics.engine import compute
+from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import (
     ANSWERS,
     TOTAL,
@@ -21,7 +21,6 @@ from toolkit.metrics.measures import (
 )
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-from toolkit.metrics.spending import needs_of_cost, with_costs
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
 
 
-_IS_FIRST = first_choice()
+_IS_FIRST, _IS_ANY = first_choice(), pl.lit(True)
 _IS_CHOICE = pl.col("choice_count") > 0
 IS_TRUNCATED = pl.col("finish_reason") == "length"
 IS_FILTERED = pl.col("finish_reason").eq("content_filter").fill_null(False)
@@ -39,15 +38,6 @@ IS_REFUSED = pl.any_horizontal(
 )
 _HAS_REASON = pl.col("finish_reason").is_not_null()
 _WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
-
-
-def with_any(frame: pl.LazyFrame, **conditions: pl.Expr) -> pl.LazyFrame:
-    """Add, as ``~any_...``, whether any choice of a response meets a condition."""
-    known = [
-        condition.fill_null(False).alias(f"~any_{name}")
-        for name, condition in conditions.items()
-    ]
-    return of_responses(frame, known, pl.Expr.any)
 
 
 _FINISH_REASONS = MetricSpec(
@@ -64,7 +54,7 @@ _FINISH_REASONS = MetricSpec(
     of_choices=True,
     leaves_out=True,
     needs=("choice_count",),
-    rows=lambda frame: frame.filter(_IS_CHOICE),
+    where=_IS_CHOICE,
     keys=(
         Key("finish_reason", label="ended by", meaning="null where none is reported"),
     ),
@@ -89,18 +79,6 @@ def finish_reasons(choices: Choices, **options: Unpack[MetricOptions]) -> pl.Dat
     return compute(_FINISH_REASONS, choices, options)
 
 
-def _rows_of_refusals(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Mark the responses of which any choice was refused or filtered."""
-    silent = pl.col("content").is_null() & pl.col("refusal").is_null()
-    marked = frame.with_columns(
-        IS_REFUSED.alias("~refused"),
-        IS_FILTERED.alias("~filtered"),
-        (silent & _IS_CHOICE).alias("~silent"),
-        (silent & pl.col("content_chars").is_not_null()).alias("~dropped"),
-    ).drop("content", "refusal", "content_chars", strict=False)
-    return with_any(marked, refused=pl.col("~refused"), filtered=pl.col("~filtered"))
-
-
 def _count_refusals(work: Computation) -> pl.DataFrame:
     """Count by log first: any choice of a log shows that its text was dropped."""
     names = work.frame.collect_schema().names()
@@ -116,11 +94,13 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
 
 
 _UNSEEN, _WITHOUT_REASON = "refusals_unseen", "choices_without_reason"
+_IS_SILENT = pl.col("content").is_null() & pl.col("refusal").is_null()
 
 
-def _counts_of(noun: str, of: pl.Expr, prefix: str, label: str) -> tuple[Measure, ...]:
+def _counts_of(
+    noun: str, of: pl.Expr, refused: pl.Expr, filtered: pl.Expr, label: str = ""
+) -> tuple[Measure, ...]:
     """Count what was refused, filtered, and either; and the rate: lower bounds."""
-    refused, filtered = (pl.col(f"{prefix}{one}") for one in ("refused", "filtered"))
     either, labels = f"{noun}_refused_or_filtered", bool(label)
     parts = [
         (f"{noun}_refused", refused, "refused" * labels, [_UNSEEN]),
@@ -143,12 +123,18 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
     "refusal_and_filter_rate",
     (
         count("responses", _IS_FIRST, "calls"),
-        *_counts_of("responses", _IS_FIRST, "~any_", "share of calls"),
+        *_counts_of(
+            "responses",
+            _IS_FIRST,
+            pl.col("~any_refusal"),
+            pl.col("~any_filter"),
+            "share of calls",
+        ),
         count("choices", _IS_CHOICE, "answers"),
-        *_counts_of("choices", _IS_CHOICE, "~", ""),
+        *_counts_of("choices", _IS_CHOICE, IS_REFUSED, IS_FILTERED),
         count(
             _UNSEEN,
-            pl.col("~silent"),
+            _IS_SILENT & _IS_CHOICE,
             meaning="choices whose text was dropped when their log was read: a refusal "
             "would not show",
         )._replace(unit="choices"),
@@ -157,7 +143,7 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
             _IS_CHOICE & ~_HAS_REASON,
             meaning="choices without a reason: a filter would not show",
         ),
-        count("~dropped", pl.col("~dropped")),
+        count("~dropped", _IS_SILENT & pl.col("content_chars").is_not_null()),
     ),
     main="responses",
     title="Refused or filtered answers",
@@ -165,7 +151,8 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
     draws=("response_rate",),
     of_choices=True,
     needs=(*_WHOLE_RESPONSE, "finish_reason", "refusal", "content", "content_chars"),
-    rows=_rows_of_refusals,
+    any_of={"refusal": IS_REFUSED, "filter": IS_FILTERED},
+    where=_IS_ANY,
     gather=_count_refusals,
     passes=2,
 )
@@ -200,13 +187,6 @@ def refusal_and_filter_rate(
 
 _NO_REASON = "responses_without_reason"
 _CUT = _IS_FIRST & pl.col("~any_truncated")
-
-
-def _rows_of_truncation(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Mark the responses of which any choice was truncated, and price those."""
-    marked = with_any(frame, truncated=IS_TRUNCATED, has_reason=_HAS_REASON)
-    priced = with_costs(marked.filter(_CUT))
-    return pl.concat([marked.filter(~_CUT), priced], how="diagonal_relaxed")
 
 
 _TRUNCATION_RATE = MetricSpec(
@@ -274,9 +254,11 @@ _TRUNCATION_RATE = MetricSpec(
     draws=("response_rate",),
     of_choices=True,
     needs=_WHOLE_RESPONSE,
-    rows=_rows_of_truncation,
+    any_of={"truncated": IS_TRUNCATED, "has_reason": _HAS_REASON},
+    where=_IS_ANY,
+    costs="cost",
+    priced=_CUT,
     passes=2,
-    needs_of=needs_of_cost,
 )
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar, Unpack, cast
 
 from toolkit.errors import OptionError, check_word
+from toolkit.expressions.choices import as_frame
 from toolkit.formatting.parameters import share_parameters
 from toolkit.metrics.docstrings import docstring_of
 from toolkit.metrics.options import PARAMETERS, Choices, MeasureOptions, split_options
@@ -104,7 +105,7 @@ def measure(
     compute, spec = METRICS[name], SPECS[name]
     own, read = split_options(options)
     query = spec.query(own)
-    if prices is not None and not spec.has_money:
+    if prices is not None and not spec.costs:
         expected = f"None: {name} does not use prices"
         raise OptionError("prices", str(prices), expected=expected)
     if spec.options is None:
@@ -120,8 +121,8 @@ def measure(
                 raise OptionError(option, value, expected=expected)
     if prices is not None:
         # Imported here: only costs need prices.
-        from toolkit.pricing import costs
+        from toolkit.pricing.costs import add_cost, add_list_prices
 
-        add_prices = getattr(costs, spec.price)
-        choices = add_prices(choices, prices, provider=query.provider)
+        add_prices = add_list_prices if spec.costs == "list_price" else add_cost
+        choices = add_prices(as_frame(choices), prices, provider=query.provider)
     return compute(choices, **own)

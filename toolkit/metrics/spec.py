@@ -26,6 +26,9 @@ ChartShape = Literal[
 ]
 
 
+_IS_FIRST = first_choice()
+
+
 class Key(NamedTuple):
     """A column beside those of `by` that distinguishes the rows of a metric."""
 
@@ -46,7 +49,7 @@ class Key(NamedTuple):
         return column if self.order is None else column.cast(pl.Enum(self.order))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MetricSpec:
     """The declaration of a metric.
 
@@ -75,23 +78,34 @@ class MetricSpec:
         The options that the metric takes; None if it reads logs and takes others.
     fixed
         Options that every call has, and that are not its own.
-    needs, needs_of
-        Columns that it reads beside those of the measures and keys: always, and
-        depending on the frame.
-    rows
+    needs
+        Columns that it reads beside those of the measures and keys.
+    costs
+        What is added to the rows: nothing, the costs of responses, or also their list
+        prices.
+    priced
+        Which rows need a cost.
+    prepare, of_query
+        Return the declaration for the rows of a range, and for a query, if it depends
+        on them.
+    any_of
+        What may be true of any choice of a response: columns ``~any_...`` of each row.
+    where
         Which rows are gathered: by default the first choice of each response.
     of_choices
-        Whether not only first choices are gathered.
+        Whether facts of all choices are read.
+    adds
+        Adds further columns to the rows that are gathered.
     leaves_out
         Whether nothing is gathered of some responses.
     gather
-        Computes the table of all gathered measures.
+        Computes the table of all gathered measures; by default by groups of rows.
     grid
         All combinations of the keys, for `fill`.
+    finish
+        Completes the table.
     passes
         How often the rows are read.
-    price
-        The function of `toolkit.pricing.costs` that adds costs by a price file.
     """
 
     name: str
@@ -106,16 +120,19 @@ class MetricSpec:
     options: type | None = MetricOptions
     fixed: Mapping[str, object] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
-    needs_of: Callable[[pl.LazyFrame], tuple[str, ...]] = lambda _frame: ()
-    rows: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame.filter(
-        first_choice()
-    )
+    costs: Literal["", "cost", "list_price"] = ""
+    priced: pl.Expr = _IS_FIRST
+    prepare: Callable[[pl.LazyFrame], MetricSpec] | None = None
+    of_query: Callable[[MetricQuery], MetricSpec] | None = None
+    any_of: Mapping[str, pl.Expr] = field(default_factory=dict)
+    where: pl.Expr = _IS_FIRST
     of_choices: bool = False
+    adds: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows
     leaves_out: bool = False
-    gather: Callable[..., pl.DataFrame] = lambda work: work.folded(work.grouped())
+    gather: Callable[..., pl.DataFrame] | None = None
     grid: pl.DataFrame | None = None
+    finish: Callable[[pl.DataFrame, MetricQuery], pl.DataFrame] = lambda table, _: table
     passes: int = 1
-    price: str = "add_cost"
 
     def __getitem__(self, name: str) -> Measure:
         """Return a measure by its name."""
@@ -142,6 +159,17 @@ class MetricSpec:
         return tuple(key.name for key in self.keys)
 
     @property
+    def shares_groups(self) -> bool:
+        """Whether its groups can be merged from those of several metrics.
+
+        Keys of choices would split the groups of all, and the model of a key is not
+        that of a series.
+        """
+        return self.gather is None and not any(
+            name in CHOICES for name in self.key_names
+        )
+
+    @property
     def sums(self) -> tuple[str, ...]:
         """Names of the measures that add up over all rows."""
         if not self.adds_up:
@@ -165,11 +193,6 @@ class MetricSpec:
     def absences(self) -> frozenset[str]:
         """Names of the measures that count what another one could not see."""
         return frozenset(gap for one in self.measures for gap in one.gaps)
-
-    @property
-    def has_money(self) -> bool:
-        """Whether it has amounts of US dollars in it."""
-        return any(measure.is_money for measure in self.measures)
 
     @property
     def option_names(self) -> tuple[str, ...]:

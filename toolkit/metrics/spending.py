@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice
 from toolkit.metrics.engine import compute
 from toolkit.metrics.measures import (
-    MONEY,
     RESPONSES,
     TOTAL_TOKENS,
     WITHOUT_USAGE,
@@ -25,42 +23,9 @@ if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
 
 
-_COST = "cost"
-# In a frame that has costs already, from `add_cost` or the user's own.
-_SOURCE = "cost_source"
-_LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
-
-
-def with_costs(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Add the costs of responses, unless the frame has them."""
-    names = frame.collect_schema().names()
-    if _COST not in names:
-        # Imported here: only costs need prices.
-        from toolkit.pricing.costs import price_responses
-
-        return price_responses(frame).lazy()
-    # What is not an amount (NaN, or more than all money) is unknown, not an error.
-    is_amount = pl.col(_COST).abs() < _LARGEST_COST
-    cost = pl.when(is_amount).then(pl.col(_COST)).cast(MONEY)
-    known = pl.col(_SOURCE) if _SOURCE in names else pl.lit("priced")
-    source = pl.when(cost.is_null()).then(pl.lit("unpriced")).otherwise(known)
-    return frame.with_columns(cost, source.alias(_SOURCE))
-
-
-def needs_of_cost(frame: pl.LazyFrame) -> tuple[str, ...]:
-    """Return the columns that costs are read or computed from."""
-    names = frame.collect_schema().names()
-    if _COST not in names:
-        # Imported here: only costs need prices.
-        from toolkit.pricing.pricer import priced_by
-
-        return tuple(priced_by(frame))
-    return tuple(name for name in (_COST, _SOURCE) if name in names)
-
-
 def _is_from(source: str) -> pl.Expr:
     """Return whether the cost of a response is from a source."""
-    return pl.col(_SOURCE) == source
+    return pl.col("cost_source") == source
 
 
 COST = MetricSpec(
@@ -69,7 +34,7 @@ COST = MetricSpec(
         RESPONSES,
         money(
             "cost",
-            pl.col(_COST),
+            pl.col("cost"),
             "",
             "USD, reported or priced: a lower bound if responses are unpriced",
             "responses_unpriced",
@@ -96,8 +61,7 @@ COST = MetricSpec(
     main="cost",
     title="Cost",
     draws=("cost", "unpriced_share"),
-    rows=lambda frame: with_costs(frame.filter(first_choice())),
-    needs_of=needs_of_cost,
+    costs="cost",
 )
 
 

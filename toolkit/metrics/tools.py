@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 import polars as pl
 
 from toolkit.expressions.choices import RESPONSE_KEY, response_key
-from toolkit.metrics.engine import Computation, compute, group
+from toolkit.metrics.engine import compute
+from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
@@ -24,8 +25,7 @@ def _count_calls(work: Computation) -> pl.DataFrame:
     key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
     call = pl.col("tool_calls").struct
     calls = (
-        work.rows.filter(pl.col("tool_calls").list.len() > 0)
-        .select(*work.when.values(), *work.query.by, "tool_calls", **key)
+        work.rows.select(*work.when.values(), *work.query.by, "tool_calls", **key)
         .explode("tool_calls")
         .with_columns(
             call.field("name").alias("tool"),
@@ -95,7 +95,7 @@ _TOOL_CALLS = MetricSpec(
     of_choices=True,
     leaves_out=True,
     needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
-    rows=lambda frame: frame,
+    where=pl.col("tool_calls").list.len() > 0,
     keys=(Key("tool", meaning="its name; null where none is reported"),),
     gather=_count_calls,
 )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.metrics.engine import Computation, compute, group
+from toolkit.metrics.engine import compute
+from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import (
     RESPONSES,
     SILENT,

@@ -6,16 +6,16 @@ it belongs to.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from toolkit.expressions.choices import first_choice, response_key
-from toolkit.metrics.causes import LIST_PRICE, needs_of_list_prices
+from toolkit.metrics.inputs import LIST_PRICE
 from toolkit.metrics.measures import MONEY, count, exact, money, total
-from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED, with_any
+from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED
 from toolkit.metrics.spec import MetricSpec
-from toolkit.metrics.spending import with_costs
 from toolkit.metrics.tools import is_invalid
 from toolkit.schema.tables import CHOICES
 
@@ -54,6 +54,21 @@ def _has_invalid_arguments(calls: pl.Series) -> pl.Series:
     return row.is_in(each["row"].filter(wrong).unique().implode())
 
 
+_CONDITIONS = {
+    "cut_off": IS_TRUNCATED,
+    "refused": IS_REFUSED | IS_FILTERED,
+    "unreadable": pl.col("tool_calls").map_batches(
+        _has_invalid_arguments, return_dtype=pl.Boolean, is_elementwise=True
+    ),
+    "has_reason": pl.col("finish_reason").is_not_null(),
+    "calls_tools": _HAS_CALLS,
+    "lacks_arguments": pl.col("tool_calls")
+    .list.eval(pl.element().struct.field("arguments").is_null())
+    .list.any(),
+    "lacks_text": _LACKS_TEXT,
+}
+
+
 def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.DataFrame, bool]:
     """Return the keys of responses that repeat another one, and if texts are missing.
 
@@ -83,51 +98,30 @@ def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.DataFrame, bool]:
     return marked.collect(engine="streaming"), lacks_texts
 
 
-def _rows(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the first choice of each response, with its group and its cost."""
-    names = frame.collect_schema().names()
-    if _TEXT not in names:
+def _prepare(frame: pl.LazyFrame) -> MetricSpec:
+    """Return the declaration with the marks of responses, and those that are again."""
+    if _TEXT not in frame.collect_schema().names():
         frame = frame.with_columns(text_number())
     repeated, lacks_texts = _find_repeated(frame)
-    calls = pl.col("tool_calls")
-    conditions = {
-        "cut_off": IS_TRUNCATED,
-        "refused": IS_REFUSED | IS_FILTERED,
-        "unreadable": calls.map_batches(
-            _has_invalid_arguments, return_dtype=pl.Boolean, is_elementwise=True
-        ),
-        "has_reason": pl.col("finish_reason").is_not_null(),
-        "calls_tools": _HAS_CALLS,
-        "lacks_arguments": calls.list.eval(
-            pl.element().struct.field("arguments").is_null()
-        ).list.any(),
-    }
-    if lacks_texts:  # else texts need not be read again
-        conditions["lacks_text"] = _LACKS_TEXT
-    whole = with_any(frame, **conditions).filter(first_choice())
-    if not lacks_texts:
-        whole = whole.with_columns(pl.lit(False).alias("~any_lacks_text"))
-    if repeated.is_empty():
-        whole = whole.with_columns(pl.lit(False).alias(_AGAIN))
-    else:
-        own = response_key(frame)
-        whole = whole.join(
-            repeated.lazy(),
-            on=own,
-            how="left",
-            nulls_equal=True,
-            build_side="force_right",
-        )
-    marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), pl.col(_AGAIN)]
-    groups = zip(marks, GROUPS, strict=True)
-    loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
-    whole = with_costs(whole) if "cost" in names else whole
-    if LIST_PRICE not in names:
-        # Imported here: only costs need prices.
-        from toolkit.pricing.costs import add_list_prices
+    key = response_key(frame)
+    any_of = dict(_CONDITIONS)
+    if not lacks_texts:  # texts need not be read again
+        any_of["lacks_text"] = pl.lit(False)
 
-        whole = add_list_prices(whole).lazy()
-    return whole.with_columns(loss.alias(_LOSS))
+    def add_loss(rows: pl.LazyFrame) -> pl.LazyFrame:
+        if repeated.is_empty():
+            rows = rows.with_columns(pl.lit(False).alias(_AGAIN))
+        else:
+            again = repeated.lazy()
+            rows = rows.join(
+                again, on=key, how="left", nulls_equal=True, build_side="force_right"
+            )
+        marks = [*(pl.col(f"~any_{name}") for name in GROUPS[:-1]), pl.col(_AGAIN)]
+        groups = zip(marks, GROUPS, strict=True)
+        loss = pl.coalesce(pl.when(mark).then(pl.lit(name)) for mark, name in groups)
+        return rows.with_columns(loss.alias(_LOSS))
+
+    return replace(WASTE, any_of=any_of, adds=add_loss)
 
 
 def _group(name: str, gap: str) -> tuple[Measure, ...]:
@@ -179,7 +173,7 @@ WASTE = MetricSpec(
         *(*CHOICES.key, "choice_count", "created", "prompt_tokens", "cached_tokens"),
         *("finish_reason", "refusal", "content", "content_chars", "tool_calls"),
     ),
-    rows=_rows,
+    costs="list_price",
+    prepare=_prepare,
     passes=2,
-    needs_of=needs_of_list_prices,
 )

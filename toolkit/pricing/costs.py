@@ -29,7 +29,7 @@ from toolkit.pricing.pricer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from toolkit.schema.columns import ArrowStream
 
@@ -42,7 +42,7 @@ _SELLER = ("provider", "service_tier")
 _FROM = ("cost", "cost_source")
 _PRICED = "~priced"
 _LIST_PRICE = "~list_price"
-_SHARED = "~shared"
+_SHARED, _WANTED = "~shared", "~wanted"
 
 
 @overload
@@ -162,25 +162,27 @@ def add_list_prices(
     prices: Prices = None,
     *,
     provider: str | None = None,
+    where: pl.Expr | None = None,
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add what each response costs by list prices, and what that is made of.
 
     The column `_LIST_PRICE` has the fields of `LISTED`. It is null where no price is
     known: neither that of the provider nor, for a cost that is known anyway, that of
     the model's own name. `cost` and its source are added unless the frame has costs;
-    with a price file, they are replaced.
+    with a price file, they are replaced. Rows outside `where` get none of it.
     """
     frame, file = as_frame(responses), read_prices(prices, provider)
     pricers = Pricer(file), Pricer(replace(file, provider=None))
     own = [] if prices else [n for n in _FROM if n in frame.collect_schema().names()]
-    parts = pl.struct(*priced_by(frame), *own).map_batches(
-        lambda rows: _list_prices(rows.struct.unnest(), *pricers).to_struct(),
-        return_dtype=pl.Struct({**{name: PRICED[name] for name in _FROM}, **LISTED}),
-        is_elementwise=True,
+    priced = _with_computed(
+        frame.lazy(),
+        [*priced_by(frame), *own],
+        lambda part: _list_prices(part, *pricers),
+        {**{name: PRICED[name] for name in _FROM}, **LISTED},
+        where,
     )
     fields = pl.col(_PRICED).struct
     listed = pl.struct(fields.field(*LISTED)).alias(_LIST_PRICE)
-    priced = frame.lazy().with_columns(parts.alias(_PRICED))
     costs = [] if own else [fields.field(name) for name in _FROM]
     added = priced.with_columns(listed, *costs).drop(_PRICED)
     return added.collect() if isinstance(frame, pl.DataFrame) else added
@@ -218,17 +220,44 @@ def first_choices(choices: Choices) -> pl.LazyFrame:
 
 
 def add_priced(
-    rows: pl.LazyFrame, pricer: Pricer, names: Mapping[str, str]
+    rows: pl.LazyFrame,
+    pricer: Pricer,
+    names: Mapping[str, str],
+    where: pl.Expr | None = None,
 ) -> pl.LazyFrame:
-    """Price each row by its own usage, and add fields of `PRICED` under new names."""
-    priced = pl.struct(priced_by(rows)).map_batches(
-        lambda part: pricer.price(part.struct.unnest()).to_struct(),
-        return_dtype=pl.Struct(PRICED),
-        is_elementwise=True,
-    )
+    """Price each row by its own usage, and add fields of `PRICED` under new names.
+
+    They are null for rows outside `where`.
+    """
+    priced = _with_computed(rows, priced_by(rows), pricer.price, PRICED, where)
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
-    return rows.with_columns(priced.alias(_PRICED)).with_columns(added).drop(_PRICED)
+    return priced.with_columns(added).drop(_PRICED)
+
+
+def _with_computed(
+    rows: pl.LazyFrame,
+    names: Sequence[str],
+    compute: Callable[[pl.DataFrame], pl.DataFrame],
+    schema: Mapping[str, pl.DataType],
+    where: pl.Expr | None,
+) -> pl.LazyFrame:
+    """Add a struct of what is computed from columns of the rows that are wanted."""
+    wanted = pl.lit(True) if where is None else where.fill_null(False)
+
+    def compute_batch(batch: pl.Series) -> pl.Series:
+        frame = batch.struct.unnest()
+        chosen = frame[_WANTED]
+        if chosen.all():
+            return compute(frame).to_struct()
+        place = pl.when(chosen).then(chosen.cum_sum() - 1)
+        found = compute(frame.filter(chosen))
+        return found.select(pl.struct(pl.all()).gather(place)).to_series()
+
+    batches = pl.struct(*names, wanted.alias(_WANTED)).map_batches(
+        compute_batch, return_dtype=pl.Struct(schema), is_elementwise=True
+    )
+    return rows.with_columns(batches.alias(_PRICED))
 
 
 def _add_costs(

@@ -64,13 +64,26 @@ def build_content(
     # The lines of the range are all accounted for in the part on what to trust.
     if trust.is_of_range and has_calls:
         left_out = []
+    before = None
+    if plan.compares:
+        before = range_words(range_before(plan.within, plan.tz), plan.tz)
+        before = before.removeprefix("Week of ")
     began = _began_within(plan, names.first_call)
     waste = build_waste(tables)
     counts = ("lines", *LINE_COUNTS, "choices")
     ledger = None if inputs.ledger is None else inputs.ledger.select(counts).sum()
     return ReportContent(
         title=plan.title,
-        range=_build_range(plan),
+        range=Range(
+            range_words(plan.within, plan.tz),
+            plan.unit,
+            *plan.within,
+            plan.tz,
+            plan.every,
+            list(plan.by),
+            before,
+            plan.last_call,
+        ),
         answer=build_answer(tables, reason, trust, left_out, began=began),
         figures=build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets, names.first_call),
@@ -102,35 +115,25 @@ def _began_within(plan: Plan, first_call: datetime | None) -> str:
 
 
 def _compute(tables: MetricTables) -> None:
-    """Compute tables that several parts read, each metric with one reading."""
+    """Compute the sums that the parts read, with one reading."""
     plan, total, series = tables.plan, tables.together, tables.by_series
     by_model = {**series, "by": ("model",)}
-    periods: list[dict[str, Any]] = []
-    if plan.axis == plan.range:  # rows of another range are read apart
-        periods = [{"every": plan.every, "by": (), "fill": True}]
-    for metric in ("token_usage", "truncation_rate"):
-        tables.compute(metric, [total, series, *periods])
-    tables.compute("cost", [total, series, by_model, *periods])
-    for metric in ("cache_share", "reasoning_share"):
-        tables.compute(metric, [total, series])
-    tables.compute("waste", [total, by_model])
+    periods = {"every": plan.every, "by": (), "fill": True}
+    queries: list[tuple[str, Mapping[str, object]]] = [
+        ("cost", by_model),
+        ("cache_share", {"every": None, "by": ("model",)}),
+        ("choices_per_response", series),
+        ("token_usage", periods),
+        ("token_usage", {"every": plan.every, "by": plan.by}),
+    ]
+    over_time = ("token_usage", "truncation_rate", "cost")
+    for metric in (*over_time, "cache_share", "reasoning_share"):
+        queries += [(metric, total), (metric, series)]
+    queries += [(metric, {**periods, **plan.axis}) for metric in over_time]
+    queries += [("waste", total), ("waste", by_model)]
     if plan.spans:
-        tables.compute_spans("cost", [{}, {"by": plan.by, "fill": False}])
-
-
-def _build_range(plan: Plan) -> Range:
-    """Return what the report covers."""
-    before = None
+        queries += [(one, tables.of_spans()) for one in (*over_time, "cache_share")]
+        queries.append(("cost", tables.of_spans(by=plan.by, fill=False)))
     if plan.compares:
-        before = range_words(range_before(plan.within, plan.tz), plan.tz)
-        before = before.removeprefix("Week of ")
-    return Range(
-        range_words(plan.within, plan.tz),
-        plan.unit,
-        *plan.within,
-        plan.tz,
-        plan.every,
-        list(plan.by),
-        before,
-        plan.last_call,
-    )
+        queries.append(("cost_change", {"by": plan.by}))
+    tables.compute(queries)

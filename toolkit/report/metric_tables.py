@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.metrics.engine import compute, compute_several
-from toolkit.metrics.registry import METRICS, SPECS
+from toolkit.metrics.engine import compute_several
+from toolkit.metrics.registry import SPECS
 from toolkit.metrics.waste import WASTE
 
 if TYPE_CHECKING:
@@ -43,13 +43,8 @@ class MetricTables:
 
     def table(self, metric: str, **options: object) -> pl.DataFrame:
         """Return the table of a metric."""
-        key, complete = self._complete(metric, options)
-        if key not in self._known:
-            if metric in METRICS:
-                self._known[key] = METRICS[metric](self.choices, **complete)
-            else:
-                self._known[key] = compute(_spec_of(metric), self.choices, complete)
-        return self._known[key]
+        self.compute([(metric, options)])
+        return self._known[self._complete(metric, options)[0]]
 
     def row(self, metric: str, **options: object) -> dict[str, Any]:
         """Return the one row of a metric over the range: of all series together."""
@@ -64,28 +59,21 @@ class MetricTables:
 
         Each is a period; there is a row for each of them, also without calls.
         """
-        return self.table(metric, **self._of_spans(options))
+        return self.table(metric, **self.of_spans(**options))
 
-    def compute_spans(
-        self, metric: str, queries: Iterable[Mapping[str, object]]
-    ) -> None:
-        """Compute several tables of a metric over the spans with one reading."""
-        self.compute(metric, [self._of_spans(options) for options in queries])
-
-    def _of_spans(self, options: Mapping[str, object]) -> dict[str, object]:
-        """Return the options for the spans."""
+    def of_spans(self, **options: object) -> dict[str, object]:
+        """Return the options for the spans that end with the range."""
         own = {"every": self.plan.span_length, "since": self.plan.spans[0].start}
         return {"by": (), "fill": True, **options, **own}
 
-    def compute(self, metric: str, queries: Iterable[Mapping[str, object]]) -> None:
-        """Compute several tables of a metric with one reading."""
-        keys = dict(self._complete(metric, one) for one in queries)
-        missing = {key: one for key, one in keys.items() if key not in self._known}
-        if len(missing) > 1:
-            found = compute_several(
-                _spec_of(metric), self.choices, list(missing.values())
-            )
-            self._known.update(zip(missing, found, strict=True))
+    def compute(self, queries: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        """Compute several tables with one reading."""
+        found = dict(self._complete(metric, options) for metric, options in queries)
+        missing = {key: one for key, one in found.items() if key not in self._known}
+        several = [(_spec_of(metric), one) for (metric, _), one in missing.items()]
+        if several:
+            tables = compute_several(self.choices, several)
+            self._known.update(zip(missing, tables, strict=True))
 
     def _complete(
         self, metric: str, options: Mapping[str, object]

@@ -29,7 +29,6 @@ _NOTHING = "Nothing to do."
 def build_waste(tables: MetricTables) -> Waste | None:
     """Build what was wasted and what could be saved; None if there is no call."""
     by_model = {**tables.by_series, "by": ("model",)}
-    tables.compute("waste", [tables.together, by_model])
     row = tables.row("waste")
     if not row["responses"]:
         return None
@@ -86,7 +85,7 @@ def _main_model(
     """Return the model that has most of the cost of a group, and that in words."""
 
     def spent(model: Row) -> tuple[Any, int]:
-        return model[f"cost_{name}"] or 0, model[f"responses_{name}"]
+        return model[f"cost_{name}"] or 0, model[f"responses_{name}"] or 0
 
     main = max(models, key=spent)
     (amount, number), model = spent(main), main["name"]
