@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from toolkit.exports.verify import verify
     from toolkit.expressions import responses
     from toolkit.expressions import time_ranges as ranges
+    from toolkit.formatting.table_files import write_table
     from toolkit.metrics.explain import explain, spending
     from toolkit.reading.check import check
     from toolkit.reading.load import Loaded, batches, load
@@ -52,6 +53,7 @@ __all__ = [
     "verify",
     "write_rejects",
     "write_report",
+    "write_table",
 ]
 
 # Where each public name lives; a module is imported when its name is first used.
@@ -74,6 +76,7 @@ _HOMES = {
     "verify": "exports.verify",
     "write_rejects": "reading.rejects",
     "write_report": "report",
+    "write_table": "formatting.table_files",
 }
 _MODULES = {"ranges": "expressions.time_ranges"}
 

@@ -92,9 +92,10 @@ def as_text(path: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Replace control and bidi characters, which could change the terminal."""
+    """Replace control and bidi characters and line separators."""
+    unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return "".join(
-        "\ufffd" if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
+        "\ufffd" if unicodedata.category(char) in unsafe else char
         for char in as_text(text)
     )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote_to_bytes
 
-from toolkit.errors import BusyError
+from toolkit.errors import BusyError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,9 @@ def free_memory() -> int | None:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-    with suppress(AttributeError, OSError, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if hasattr(os, "sysconf"):
+        with suppress(OSError, ValueError):
+            return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return None
 
 
@@ -229,6 +230,18 @@ def replace(staged: Path, target: Path) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under another name, then rename it: never half a file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part, data)
+        replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise WriteError(os.fspath(path), cause=error) from error
 
 
 def link(path: Path, to: Path) -> None:

@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
@@ -395,12 +394,6 @@ def test_a_colour_for_text_is_readable_and_hardly_darker_than_that(color: str) -
     assert contrast(dark) < 4.8 or dark == color.lower()
 
 
-def test_contrast_is_that_of_wcag() -> None:
-    assert contrast("#000000") == pytest.approx(21)
-    assert contrast("#ffffff") == pytest.approx(1)
-    assert contrast("#767676") == pytest.approx(4.54, abs=0.005)  # the lightest AA grey
-
-
 def test_a_label_is_written_in_the_darker_colour_of_its_series() -> None:
     ax = plot_token_usage(make_models(a=2, b=1))
 
@@ -450,10 +443,10 @@ def test_the_note_says_what_is_counted_and_what_is_left_out() -> None:
         {"period": None, "responses": 12, "total_tokens": 3},
     )
 
-    # 207,790 + 10 + 12 calls; 3 of 1,000 tokens or more
+    # 207,790 + 10 + 12 calls
     assert note(plot_token_usage(frame)) == (
         "at least 1k tokens: 41 calls without token counts (dotted) · 207,812 calls"
-        " · not shown: 12 calls without a date (≤ 0.3% of tokens)"
+        " · not shown: 12 calls without a date"
     )
 
 
@@ -564,24 +557,6 @@ def test_a_figure_can_be_pickled() -> None:
     assert names(again.axes[0]) == ["b", "a"]
 
 
-def test_neither_the_frame_nor_the_settings_are_changed() -> None:
-    frame = make_models(a=1, b=2)
-    before, settings = frame.clone(), dict(mpl.rcParams)
-
-    plot_token_usage(frame)
-
-    assert frame.equals(before)
-    assert dict(mpl.rcParams) == settings
-
-
-def test_an_axes_given_makes_no_figure() -> None:
-    figure = plt.figure()
-
-    plot_token_usage(make_models(a=1), ax=figure.add_subplot())
-
-    assert len(plt.get_fignums()) == 1
-
-
 def test_an_empty_frame_gives_an_empty_chart_that_says_so() -> None:
     ax = plot_token_usage(make_usage())
 
@@ -600,7 +575,7 @@ def test_undated_responses_alone_give_an_empty_chart_that_counts_them() -> None:
 
     ax = plot_token_usage(make_usage(undated, tz="Asia/Tokyo"))
 
-    assert note(ax) == ("3 calls · not shown: 3 calls without a date (100% of tokens)")
+    assert note(ax) == ("3 calls · not shown: 3 calls without a date")
     assert subtitle(ax) == "Total tokens (Tokyo time)"
     assert names(ax) == ["no dated responses"]
 
@@ -615,18 +590,6 @@ def test_no_tokens_at_all_are_drawn_as_zero(tokens: int | None) -> None:
     assert note(ax) == "3 calls · not shown: 1 call without a date"
 
 
-def test_choices_are_refused_with_the_metric_to_call() -> None:
-    choices = pl.DataFrame(
-        {"choice_position": [0], "model": ["a"], "total_tokens": [1]}
-    )
-
-    with pytest.raises(
-        MissingColumnsError, match=r"call toolkit\.metrics\.token_usage"
-    ):
-        plot_token_usage(choices)
-    assert not plt.get_fignums()
-
-
 def test_all_missing_columns_are_named_at_once() -> None:
     with pytest.raises(MissingColumnsError, match="period_end") as caught:
         plot_token_usage(make_models(a=1).drop("period_end", "responses"))
@@ -639,8 +602,3 @@ def test_a_period_without_a_zone_is_refused() -> None:
 
     with pytest.raises(UnsuitableColumnError, match="has no time zone"):
         plot_token_usage(naive)
-
-
-def test_a_lazy_frame_is_refused() -> None:
-    with pytest.raises(TypeError, match="expected a polars DataFrame, got LazyFrame"):
-        plot_token_usage(make_models(a=1).lazy())  # type: ignore[arg-type]

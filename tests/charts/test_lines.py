@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 from tests.support import frames
@@ -22,6 +23,7 @@ from tests.support.charting import (
     title,
 )
 from toolkit import charts
+from toolkit.charts.by_metric import draw_multiples
 from toolkit.charts.colors import LIGHT_SHADES, contrast
 from toolkit.charts.style import LIGHT
 
@@ -96,23 +98,16 @@ def test_a_point_is_in_the_middle_of_its_period() -> None:
     assert ticks(ax)[0] == "1 Nov\n2026"
 
 
-def test_a_line_is_broken_where_a_period_is_missing() -> None:
-    days = (1, 2, 4, 5)
+def test_a_line_is_broken_where_a_period_is_missing_or_the_ratio_is_null() -> None:
+    cuts = ((1, 3), (2, 4), (3, None), (4, 5), (5, 6))
+    rows = [{"day": day, "cut": cut} for day, cut in cuts]
 
-    ax = charts.plot_truncation_rate(rates(*({"day": d, "cut": 3} for d in days)))
+    null = charts.plot_truncation_rate(rates(*rows))
+    missing = charts.plot_truncation_rate(rates(*rows[:2], *rows[3:]))
 
-    assert points(lines(ax)["a"]) == [0.03, 0.03, None, 0.03, 0.03]
-
-
-def test_a_line_is_broken_where_the_ratio_is_null() -> None:
-    cuts = (3, 4, None, 5, 6)
-
-    ax = charts.plot_truncation_rate(
-        rates(*({"day": d + 1, "cut": cut} for d, cut in enumerate(cuts)))
-    )
-
-    assert points(lines(ax)["a"]) == [0.03, 0.04, None, 0.05, 0.06]
-    assert note(ax) == (
+    for ax in (null, missing):
+        assert points(lines(ax)["a"]) == [0.03, 0.04, None, 0.05, 0.06]
+    assert note(null) == (
         "500 calls · 100 calls without a finish reason · median of 100 calls per point"
     )
 
@@ -149,7 +144,7 @@ def test_the_way_to_an_unfinished_period_is_dashed_and_its_end_hollow() -> None:
     assert points(end) == [0.03, 0.05]
     assert end.get_markevery() == [1]
     assert to_hex(end.get_markerfacecolor()) == to_hex(ax.get_facecolor())
-    assert subtitle(ax).endswith(". Dashed: last day not complete")
+    assert subtitle(ax).endswith(". Dashed: not complete")
 
 
 def test_no_line_crosses_a_gap_to_an_unfinished_period() -> None:
@@ -233,26 +228,19 @@ def test_folded_perplexity_is_that_of_all_tokens() -> None:
     assert points(lines(ax)["2 others"]) == [pytest.approx(np.exp(2), abs=1e-4)]
 
 
-def test_what_the_metric_folded_is_grey_and_counted_and_drawn_as_it_is() -> None:
+@pytest.mark.parametrize("name", ["a", "other"])
+def test_what_the_metric_folded_is_grey_and_counted_and_drawn_as_it_is(
+    name: str,
+) -> None:
     frame = rates(
-        {"day": 1, "cut": 4, "model": "a"}, {"day": 1, "cut": 7, "model": "other"}
+        {"day": 1, "cut": 4, "model": name}, {"day": 1, "cut": 7, "model": "other"}
     ).insert_column(4, pl.Series("folded", [0, 6]))
 
     ax = charts.plot_truncation_rate(frame)
 
+    assert points(lines(ax)[name]) == [0.04]
     assert points(lines(ax)["6 others"]) == [0.07]
     assert to_hex(lines(ax)["6 others"].get_color()) == LIGHT.muted.lower()
-
-
-def test_a_model_called_other_is_distinct_from_the_rest() -> None:
-    frame = rates(
-        {"day": 1, "cut": 4, "model": "other"}, {"day": 1, "cut": 7, "model": "other"}
-    ).insert_column(4, pl.Series("folded", [0, 6]))
-
-    ax = charts.plot_truncation_rate(frame)
-
-    assert points(lines(ax)["other"]) == [0.04]
-    assert points(lines(ax)["6 others"]) == [0.07]
 
 
 def test_shares_end_at_100_percent_and_higher_values_are_noted_and_not_drawn() -> None:
@@ -269,17 +257,15 @@ def test_shares_end_at_100_percent_and_higher_values_are_noted_and_not_drawn() -
     )
 
 
-def test_small_shares_use_the_whole_height() -> None:
-    ax = charts.plot_truncation_rate(rates({"day": 1, "cut": 1}, {"day": 2, "cut": 2}))
+@pytest.mark.parametrize(("cuts", "top"), [((1, 2), 0.02), ((0, 0), 0.1)])
+def test_small_shares_use_the_whole_height_from_the_zero_line(
+    cuts: tuple[int, int], top: float
+) -> None:
+    days = enumerate(cuts, start=1)
+    ax = charts.plot_truncation_rate(rates(*({"day": d, "cut": c} for d, c in days)))
 
-    assert ax.get_ylim()[1] == pytest.approx(0.02 * 1.04)
-
-
-def test_shares_of_zero_are_on_the_zero_line() -> None:
-    ax = charts.plot_truncation_rate(rates({"day": 1, "cut": 0}, {"day": 2, "cut": 0}))
-
-    assert points(lines(ax)["a"]) == [0, 0]
-    assert ax.get_ylim() == (0, pytest.approx(0.104))
+    assert points(lines(ax)["a"]) == [cut / 100 for cut in cuts]
+    assert ax.get_ylim() == (0, pytest.approx(1.04 * top))
 
 
 def test_a_chart_without_known_values_says_so() -> None:
@@ -375,3 +361,42 @@ def test_two_series_never_have_one_colour() -> None:
     frame = frames.cache_share(frames.periods(4), frames.models(6))
 
     assert len(drawn_colors(charts.plot_cache_share(frame))) == 6
+
+
+def test_small_multiples_have_a_line_of_each_series_and_the_rate_of_all_its_calls() -> (
+    None
+):
+    # The highest rate of 20 calls or more is 10%: the scale of every row.
+    frame = rates(
+        *({"day": day, "cut": cut} for day, cut in ((1, 5), (2, 10), (3, 0))),
+        {"day": 1, "cut": 1, "model": "b", "responses": 50},
+        {"day": 2, "cut": 9, "model": "b", "responses": 19},
+        {"day": 3, "cut": 2, "model": "b", "responses": 50},
+    )
+    _, ax = plt.subplots(figsize=(8, 5))
+
+    draw_multiples("truncation_rate", frame, ax)
+
+    # 12 of 119 calls are more than 15 of 300: b is the first row. A row of 0.8 begins
+    # 0.4 below its middle, and the axis goes down.
+    heights = {name: points(lines(ax)[name]) for name in "ab"}
+    assert heights["b"] == [0.24, None, 0.08]
+    assert heights["a"] == [1.0, 0.6, 1.4]
+    assert label_texts(ax) == [
+        "10.1% · 12 of 119",
+        "5% · 15 of 300",
+        "b",
+        "a",
+    ]
+    assert "each row from 0 to 10%" in subtitle(ax)
+    # 19, 50, 50, 100, 100, 100
+    assert note(ax).endswith("median of 75 calls per point")
+
+
+def test_small_multiples_of_few_calls_have_no_lines() -> None:
+    frame = rates(*({"day": day, "cut": 1, "responses": 19} for day in (1, 2, 3)))
+    _, ax = plt.subplots()
+
+    draw_multiples("truncation_rate", frame, ax)
+
+    assert label_texts(ax) == ["too few calls in each period"]

@@ -100,7 +100,7 @@ def test_the_overview_has_six_charts_and_one_sentence() -> None:
     assert [title(ax) for ax in figure.axes] == [
         "Tokens by model and day",
         "Cost by model and day",
-        "Truncated answers by model",
+        "Truncated answers by model and week",
         "Prompt tokens served from cache by model",
         "Size of calls by model",
         "When calls are made",

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.core import TyperOption
-from typer.main import get_command
 
 import toolkit
 from tests.support.command import run
@@ -52,7 +50,7 @@ def test_the_help_fits_one_screen(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_command_of_the_help_exists_and_has_its_own() -> None:
-    commands = list(get_command(app._app).commands)
+    commands = list(app._COMMANDS)
     assert len(commands) <= 16
     for command in commands:
         done = run(command, "--help")
@@ -64,15 +62,15 @@ def test_every_command_of_the_help_exists_and_has_its_own() -> None:
 
 def test_an_option_means_the_same_in_all_commands() -> None:
     meanings: dict[str, set[str]] = {}
-    for command in get_command(app._app).commands.values():
-        for option in command.params:
-            if isinstance(option, TyperOption):
-                meaning = str(option.help).partition("  [default")[0]
-                meanings.setdefault(option.opts[0], set()).add(meaning)
+    for command in app._COMMANDS.values():
+        for option in command.options.values():
+            if option.flag:
+                meaning = option.help.partition("  [default")[0]
+                meanings.setdefault(option.flag, set()).add(meaning)
 
-    # What is written, a form of its own in each; how many lines, or each line.
+    # What is written, of a form of its own; how many lines, or each; chart or report.
     several = {name for name, texts in meanings.items() if len(texts) > 1}
-    assert several == {"--to", "--lines"}
+    assert several == {"--to", "--lines", "--title"}
 
 
 def test_version_says_which_decoder_runs() -> None:
@@ -221,10 +219,14 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
     cost = run(
         "plot", "cost", log, "--every", "none", "--top", "1", "--to", tmp_path / "b.svg"
     )
+    options = ("--title", "What it cost", "--figsize", "6,3.5")
+    own = run("plot", "cost", log, *options, "--to", tmp_path / "c.svg")
 
-    assert (page.returncode, cost.returncode) == (0, 0)
+    assert (page.returncode, cost.returncode, own.returncode) == (0, 0, 0)
     assert (tmp_path / "a.png").stat().st_size > 20_000
     assert (tmp_path / "b.svg").read_text("utf-8").startswith("<?xml")
+    # A point of SVG is a 72nd of an inch.
+    assert 'width="432pt" height="252pt"' in (tmp_path / "c.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -239,6 +241,8 @@ def test_plot_draws_the_overview_and_any_metric_in_the_dark(
             "response_volume has no option 'every'; it takes by",
         ),
         (("cost", "--theme", "sepia"), "'light' or 'dark'"),
+        (("cost", "--figsize", "6x3"), "--figsize: expected width and height"),
+        (("overview", "--title", "x"), "has no option 'title'"),
         (("overview", "--every", "none"), "a length of a period"),
         (("cost", "--top", "0"), "--top"),
     ],
@@ -515,7 +519,7 @@ main()
     "module",
     [
         "toolkit.cli.app",
-        "typer",
+        "toolkit.cli.command_line",
         "toolkit.cli.output",
         "polars",
         "toolkit.reading.framing",

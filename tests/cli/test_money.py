@@ -74,11 +74,26 @@ def test_focus_writes_the_costs_of_a_month(log: Path, tmp_path: Path) -> None:
     assert rows["focus.csv"].columns == rows["focus.parquet"].columns
 
 
+def test_no_name_in_a_log_is_a_formula_in_a_file_of_focus(tmp_path: Path) -> None:
+    log, to = tmp_path / "a.jsonl", tmp_path / "focus.csv"
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    created = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp())
+    line = make_response(model="=1+1\x1b[2J", usage=usage, created=created)
+    log.write_text(json.dumps({**line, "team": "@x"}), encoding="utf-8")
+
+    run("focus", log, "--month", "2026-11", "--to", to, "--tag", "team=team")
+
+    (row,) = csv.DictReader(io.StringIO(to.read_text("utf-8")))
+    assert row["x_Model"] == "'=1+1\N{REPLACEMENT CHARACTER}[2J"
+    assert json.loads(row["Tags"]) == {"team": "@x"}
+    assert not [cell for cell in row.values() if cell[:1] in set("=+-@\x1b")]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--month", "2026-11", "--to", "a.xls"),
-         "--to: expected a .parquet or .csv file, got 'a.xls'"),
+         "--to: expected a file that ends in .csv, .parquet, got 'a.xls'"),
         (("--month", "2026-11", "--to", "no/a.csv"),
          "no/a.csv: cannot write: the directory no does not exist"),
         (("--month", "11", "--to", "a.csv"),

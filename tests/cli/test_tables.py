@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 
 from tests.support.command import run
-from toolkit.cli.output import _to_json
 from toolkit.cli.screen import print_table
 from toolkit.cli.tables import _cell, lay_out, notes_of
+from toolkit.formatting.text import format_json
 from toolkit.metrics import (
     METRICS,
     cost,
@@ -250,6 +250,23 @@ def test_the_change_before_all_data_is_unknown_also_in_the_last_row() -> None:
     assert cells(change, "cost_change", "cost_change") == ["–", "unknown", "unknown"]
 
 
+def test_of_the_causes_of_a_change_the_largest_fit_first() -> None:
+    """Prompts became three times as long; there was one call more, of eleven."""
+    counts = {"completion_tokens": 100, "finish_reason": "stop", "cached_tokens": 0}
+    before, now = (
+        {"model": "gpt-4o", "provider": "openai", "prompt_tokens": size, **counts,
+         "total_tokens": size + 100, "created": datetime(2026, 11, day, tzinfo=UTC)}
+        for size, day in ((1000, 10), (3000, 17))
+    )  # fmt: skip
+    choices = make_choices(*[before] * 10, *[now] * 11)
+    change = cost_change(choices, since="2026-11-16", until="2026-11-23")
+
+    # gpt-4o, three amounts, and room for one cause.
+    names = shown(change, "cost_change", 38)
+    assert "prompt_length_effect" in names
+    assert "volume_effect" not in names
+
+
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a log with a long name of a model and numbers of seven digits."""
@@ -322,4 +339,4 @@ def test_tokens_is_short_for_token_usage_and_fill_shows_the_gaps(log: Path) -> N
 
 def test_a_number_that_json_cannot_hold_is_an_error() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        _to_json([float("inf")])
+        format_json([float("inf")])

@@ -445,6 +445,51 @@ def test_an_error_after_the_commit_does_not_undo_it(bucket: Bucket, fault: str) 
     assert bucket.shown() == ALL
 
 
+@pytest.mark.parametrize("has_put", [True, False])
+def test_a_run_that_is_interrupted_while_it_commits_keeps_its_parts(
+    bucket: Bucket, has_put: bool
+) -> None:
+    real = object_store.put_bytes
+
+    def put_bytes(uri: str, data: bytes, *, replaces: str | None) -> None:
+        if has_put:
+            real(uri, data, replaces=replaces)
+        raise KeyboardInterrupt
+
+    with bucket.patch.context() as patch:
+        patch.setattr(object_store, "put_bytes", put_bytes)
+        with pytest.raises(KeyboardInterrupt):
+            toolkit.export(bucket.log, to=bucket.out)
+
+    # The store may still be about to commit them.
+    left = set(bucket.names("parquet"))
+    assert len(left) == PARTS
+    if has_put:
+        assert bucket.shown() == ALL
+    toolkit.export(bucket.log, to=bucket.out)
+    assert bucket.shown() == ALL
+    assert len(bucket.names("parquet")) == PARTS
+    assert (left == set(bucket.names("parquet"))) == has_put
+
+
+def test_a_large_file_is_uploaded_in_parts_and_an_error_leaves_none(
+    bucket: Bucket,
+) -> None:
+    data = bytes(range(256)) * 45_000  # 11.5 MB: three parts
+    bucket.log.write_bytes(data)
+    bucket.server.refuses = "PUT .*partNumber=2"
+
+    with pytest.raises(OSError, match="Access Denied"):
+        object_store.put_file(bucket.uri("big"), bucket.log)
+    assert bucket.names() == []
+    assert not bucket.server.content.buckets[bucket.name].multiparts
+
+    bucket.server.forget()
+    object_store.put_file(bucket.uri("big"), bucket.log)
+    assert len([name for name in bucket.server.asked if "partNumber" in name]) == 3
+    assert object_store.read_object(bucket.uri("big"))[0] == data
+
+
 KILLED = """
 import itertools, os, sys, toolkit
 from toolkit.reading import object_store
@@ -495,7 +540,7 @@ def test_a_prefix_with_an_empty_name_raises_before_anything_is_written(
 ) -> None:
     bucket.out = bucket.uri("out//b")
 
-    with pytest.raises(errors.OptionError, match="expected an address without //"):
+    with pytest.raises(errors.OptionError, match="without //"):
         toolkit.export(bucket.log, to=bucket.out)
 
     assert bucket.names() == []

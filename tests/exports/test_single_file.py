@@ -12,12 +12,11 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 import toolkit
 from tests.support.command import run
+from tests.support.command import run as run_command
 from toolkit import system
-from toolkit.cli.app import _app
 from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample
@@ -109,11 +108,12 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
 def test_the_file_of_a_killed_run_is_overwritten(log: Path, tmp_path: Path) -> None:
     to = tmp_path / "one.parquet"
     (tmp_path / ".one.parquet.staging").write_bytes(b"PAR1" * 10**6)
+    (tmp_path / ".one.parquet.lock").write_bytes(b"123456789\n")
 
     toolkit.export(log, to=to)
 
     assert ids(pl.read_parquet(to)) == ["d1", "d2", "d3", "undated"]
-    assert not (tmp_path / ".one.parquet.staging").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"log.jsonl", "one.parquet"}
 
 
 def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_limit_of_rejects_applies_to_this_run_after_its_commit(
             "--max-rejects",
             limit,
         ]
-        return CliRunner().invoke(_app, words).exit_code
+        return run_command(*words).returncode
 
     assert run("0") == 4
     assert toolkit.ledger(tmp_path / "out")["rejected"].item() == 1

@@ -253,6 +253,7 @@ def test_dollars_are_off_by_half_a_cent_at_most_and_a_bound_to_its_own_side(
 def test_a_name_is_one_harmless_line() -> None:
     assert format_name("gpt-4o") == "gpt-4o"
     assert format_name("a\x1b[31m\nb") == "a�[31m�b"
+    assert format_name("a\u2028b\u2029c\u202ed") == "a�b�c�d"
     assert format_name("  a   b ") == "a b"
     assert format_name("") == "''"
     assert format_name(None) == "unknown"

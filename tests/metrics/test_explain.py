@@ -194,7 +194,7 @@ def test_the_lines_of_logs_add_up_to_what_they_cost(log: Path, tmp_path: Path) -
     assert (
         lines["cost"].sum() == spent.costs["cost"].sum() == GPT_4O * 2 + Decimal("0.25")
     )
-    assert later["source"].unique().to_list() == [str(log)]
+    assert later["source"].unique().to_list() == [log.as_posix()]
     explained = toolkit.explain(log, model="gpt-4o", date="2026-10-05").lines
     assert explained.drop("place", "price").equals(lines[:3])
 

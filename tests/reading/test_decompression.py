@@ -232,7 +232,7 @@ def hold_damage(
     if raises:
         with pytest.raises(DamagedLogError) as caught:
             toolkit.load(path)
-        assert caught.value.source == str(path)
+        assert caught.value.source == path.as_posix()
         assert caught.value.byte == start
         assert caught.value.verified == len(packed.plain(whole))
         assert log["error"] == str(caught.value)
@@ -686,7 +686,9 @@ def test_damaged_logs_stop_none_of_the_others_and_are_warned_of_once(
     assert str(paths[3]) in faults[3]
     size = [len(THREE[0] + THREE[1]), len(good(20)) + 1]
     assert [result.ledger[n]["bytes"] for n in (1, 3)] == size
-    assert [log["source"] for log in result.ledger] == [str(path) for path in paths]
+    assert [log["source"] for log in result.ledger] == [
+        path.as_posix() for path in paths
+    ]
 
 
 def test_damage_stops_everything_unless_it_is_to_be_collected(

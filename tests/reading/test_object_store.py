@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
+from threading import Event, main_thread
 from typing import Any
 
 import pytest
@@ -15,9 +19,11 @@ from tests.support.store import (
     ALL,
     FORMS,
     LOG,
+    NOTHING,
     Bucket,
     make_bucket,
     response,
+    run,
     run_server,
 )
 from toolkit import errors
@@ -240,6 +246,52 @@ def test_an_object_that_is_deleted_before_it_is_read_raises(bucket: Bucket) -> N
     assert log.frame["response_id"].to_list() == ["b"]
 
 
+def test_a_bucket_in_another_region_raises_an_error_that_names_the_region(
+    bucket: Bucket,
+) -> None:
+    bucket.put("logs/a.jsonl")
+    bucket.server.refuses, bucket.server.status = "", "301 Moved Permanently"
+
+    for name in ("logs", "logs/a.jsonl"):
+        with pytest.raises(errors.UnreadableSourceError, match=r"configured region\Z"):
+            toolkit.load(bucket.uri(name))
+
+
+@pytest.mark.parametrize("request_", ["HEAD", r"GET .*a\.jsonl", "prefix="])
+def test_a_busy_store_is_asked_again(bucket: Bucket, request_: str) -> None:
+    bucket.put("logs/a.jsonl")
+    bucket.server.refuses, bucket.server.status = request_, "503 Slow Down"
+
+    def relent(request: str) -> None:
+        if re.search(request_, request) and bucket.server.asked.count(request) == 2:
+            bucket.server.refuses = NOTHING
+
+    bucket.server.before = relent
+    name = "logs" if request_ == "prefix=" else "logs/a.jsonl"
+    assert len(toolkit.load(bucket.uri(name))) == 6
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no pthread_kill")
+@pytest.mark.parametrize("held", ["HEAD", r"GET .*a\.jsonl", "prefix="])
+def test_an_interrupt_ends_the_wait_for_a_store(bucket: Bucket, held: str) -> None:
+    bucket.put("logs/a.jsonl")
+    caught, was_caught = Event(), []
+
+    def hold(request: str) -> None:
+        if re.search(held, request):
+            signal.pthread_kill(main_thread().ident, signal.SIGINT)
+            was_caught.append(caught.wait(60))
+
+    bucket.server.before = hold
+    name = "logs" if held == "prefix=" else "logs/a.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        toolkit.load(bucket.uri(name))
+    caught.set()
+    while not was_caught:
+        time.sleep(0.01)
+    assert was_caught == [True]
+
+
 @pytest.mark.parametrize("use", ["load", "export"])
 @pytest.mark.parametrize("name", FORMS)
 def test_a_broken_connection_is_not_taken_for_the_end_of_a_log(
@@ -403,7 +455,7 @@ def test_polars_gets_a_region_if_none_is_set(bucket: Bucket) -> None:
 
     options = object_store.polars_options(bucket.out)
 
-    assert options == {"aws_region": "us-east-1", "allow_http": "false"}
+    assert options == {"aws_region": "us-east-1", "allow_http": "true"}
 
 
 def test_without_obstore_an_address_raises_with_what_to_install(bucket: Bucket) -> None:
@@ -417,3 +469,13 @@ def test_without_obstore_an_address_raises_with_what_to_install(bucket: Bucket) 
         ):
             use("s3://bucket/a.jsonl")
     assert len(toolkit.load(bucket.log)) == 6
+
+
+def test_a_command_whose_request_is_denied_ends_with_one_line(bucket: Bucket) -> None:
+    uri = bucket.put("a.jsonl")
+    bucket.server.refuses = "GET"
+
+    done = run("-m", "toolkit", "tokens", uri)
+
+    assert done.returncode == 1
+    assert done.stderr == f"toolkit: {uri}: Access Denied\n"

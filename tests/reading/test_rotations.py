@@ -220,5 +220,5 @@ def test_of_duplicates_the_oldest_is_kept(folder: Path) -> None:
     log = toolkit.load([folder / "app.jsonl", folder / "app.jsonl.9", folder])
 
     kept = log.frame.filter(response_id="same")["source"].to_list()
-    assert kept == [str(folder / "app.jsonl.10")]
+    assert kept == [(folder / "app.jsonl.10").as_posix()]
     assert log.ledger["duplicates"].to_list() == [0, 0, 0, 1, 1, 0]

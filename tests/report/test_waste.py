@@ -184,3 +184,17 @@ def test_of_the_texts_of_logs_only_a_number_is_kept() -> None:
     assert texts["content"].drop_nulls().unique().to_list() == [""]
     assert texts["~text"].drop_nulls().n_unique() > 1
     assert texts.schema["~text"] == pl.UInt64
+
+
+def test_a_model_that_never_says_how_it_ended_has_none_of_the_calls_cut_off() -> None:
+    """Neither has a known cost; of one it is unknown whether a call was cut off."""
+    silent = {"model": "their-own", "provider": None, "finish_reason": None}
+    waste = build_waste(
+        tables_of(
+            calls("2026-11-17", 2, **OWN, finish_reason="length"),
+            calls("2026-11-17", 3, **silent),
+        )
+    )
+    assert waste is not None
+    assert waste.rows[0].words == "≥ 2 of 5 calls, all of-our-own."
+    assert waste.rows[0].cost == UNKNOWN

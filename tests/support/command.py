@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 from toolkit.cli.app import main
@@ -29,8 +29,12 @@ def environment(**variables: str) -> AbstractContextManager[object]:
     `mock.patch.dict(os.environ)` deletes all variables and sets them again, which moves
     the environment of the process: a thread of polars that reads it meanwhile crashes.
     """
-    encoded = {os.fsencode(name): os.fsencode(at) for name, at in variables.items()}
-    return mock.patch.dict(os.environ._data, encoded)  # type: ignore[attr-defined]
+    inner: Any = os.environ
+    encoded = {
+        inner.encodekey(name): inner.encodevalue(value)
+        for name, value in variables.items()
+    }
+    return mock.patch.dict(inner._data, encoded)
 
 
 def run(

@@ -57,6 +57,7 @@ class Server:
         self.signed_by: set[str] = set()
         self.tokens: set[str] = set()
         self.refuses = self.cuts = NOTHING
+        self.status = "403 Forbidden"  # of what it refuses
         self.before: Callable[[str], object] = str
 
     def answer(self, app: Any, environ: dict[str, Any], start: Any) -> Any:
@@ -74,7 +75,7 @@ class Server:
         self.before(request)
         if re.search(self.refuses, request):
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start("403 Forbidden", [("Content-Type", "application/xml")])
+            start(self.status, [("Content-Type", "application/xml")])
             return [DENIED]
         if "comp=list" in request:
             return self.list_blobs(environ, start)

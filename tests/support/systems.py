@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +40,7 @@ LIBRARIES = (
     "genai_prices", "isal.igzip", "jinja2", "markupsafe", "matplotlib.pyplot",
     "msgspec", "numpy", "pandera.polars", "polars", "pyarrow.compute",
     "pyarrow.parquet", "pydantic", "rich.console", "rich.progress", "rich.table",
-    "subprocess", "typer", "xxhash", "zstandard", "unittest.mock",
+    "subprocess", "xxhash", "backports.zstd", "unittest.mock",
 )  # fmt: skip
 
 
@@ -234,7 +235,8 @@ def main(system: str, folder: str) -> None:
     import importlib
 
     for name in LIBRARIES:
-        importlib.import_module(name)
+        with suppress(ModuleNotFoundError):  # not with each version of Python
+            importlib.import_module(name)
     # There, text is not UTF-8 unless the code says so.
     warnings.filterwarnings("error", category=EncodingWarning, module="toolkit")
     if system == "win32":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.charts.counts import draw_change, draw_counts, draw_health, draw_hours
 from toolkit.charts.layout import draw_chart
-from toolkit.charts.ratios import draw_ratio, perplexity
+from toolkit.charts.ratios import draw_ratio
 from toolkit.charts.sizes import draw_sizes
 from toolkit.charts.sums import draw_mix, draw_sums
 from toolkit.charts.timeline import draw_timeline
@@ -40,8 +40,6 @@ _OWN: Mapping[str, Callable[..., Bbox]] = {
 _WORDS: Mapping[str, Mapping[str, Any]] = {
     "token_usage": {"subtitle": "Total tokens", "missing": "without token counts"},
     "tokens_per_response": {"missing": "without token counts"},
-    "model_mix": {"subtitle": "Share of calls"},
-    "finish_reasons": {"subtitle": "Share of answers"},
     "tool_calls": {
         "subtitle": "Calls requested by the models",
         "noun": "tool call",
@@ -49,32 +47,18 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "faults": "invalid JSON arguments",
         "missing": "without arguments, not checked",
     },
-    "cache_share": {
-        "subtitle": "Share of prompt tokens",
-        "missing": "do not report cache use",
-    },
-    "reasoning_share": {
-        "subtitle": "Share of completion tokens",
-        "missing": "do not report reasoning",
-    },
-    "output_input_ratio": {
-        "subtitle": "Completion tokens per prompt token",
-        "missing": "without prompt or completion tokens",
-    },
-    "usage_coverage": {"subtitle": "Share of calls that report each count"},
+    "cache_share": {"missing": "do not report cache use"},
+    "reasoning_share": {"missing": "do not report reasoning"},
+    "output_input_ratio": {"missing": "without prompt or completion tokens"},
     "truncation_rate": {
-        "subtitle": "Share of calls",
         "detail": "an answer was cut off at the token limit",
         "missing": "without a finish reason",
     },
-    "refusal_and_filter_rate": {"subtitle": "Share of calls"},
-    "choices_per_response": {"subtitle": "Mean number of answers"},
     "confidence": {
         "subtitle": "Perplexity of the answers",
         "detail": "1 = certain, lower is more confident",
         "missing": "without logprobs",
         "of": "over {whole} tokens",
-        "transform": perplexity,
     },
 }
 
@@ -113,3 +97,9 @@ def find_chart(name: str) -> Callable[..., Axes]:
     chart.__doc__ = text.replace("NAME", name)
     chart.__name__ = chart.__qualname__ = f"plot_{name}"
     return chart
+
+
+def draw_multiples(name: str, frame: pl.DataFrame, ax: Axes) -> Axes:
+    """Draw a rate over time as small multiples: a line for each series."""
+    words = {"multiples": True, **_WORDS.get(name, {})}
+    return draw_chart(draw_ratio, ax, frame, SPECS[name], **words)

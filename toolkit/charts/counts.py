@@ -6,25 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import MaxNLocator
 
+from toolkit.charts import titles
 from toolkit.charts.colors import mix
-from toolkit.charts.rows import Mark, Row, draw_rows, max_rows, write_rows
+from toolkit.charts.layout import set_value_axis
+from toolkit.charts.rows import Mark, Row, draw_rows, max_rows
 from toolkit.charts.series import divide_sums, fold_series, sum_measure
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import join_words, tick_of
-from toolkit.charts.titles import (
-    ChartText,
-    capitalize,
-    format_missing,
-    format_title,
-    format_undated,
-    no_rows,
-    set_alt_text,
-    unit_noun,
-    why_unknown,
-)
+from toolkit.charts.text import format_value, join_words, tick_of
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN
 from toolkit.formatting.text import (
@@ -66,7 +55,10 @@ def draw_counts(
     `fault` and `faults` name that part, and `missing` what it does not include.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    noun, names = noun or unit_noun(measure.unit), list(spec.key_names) or data.by
+    noun, names = (
+        noun or titles.unit_noun(measure.unit),
+        list(spec.key_names) or data.by,
+    )
     ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
     rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
     weight, most = pl.col(measure.name), min(_MAX_BARS, max_rows(ax))
@@ -78,7 +70,7 @@ def draw_counts(
         if not figure.is_known:
             bars.append(Row(part.name, UNKNOWN_TEXT))
             continue
-        end = (format_usd if measure.is_money else format_count)(figure)
+        end = format_value(measure, figure, words=False)
         faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
         length = float(figure.number)
         marks = [Mark(0, length - faulty, theme.pale if part.folded else theme.soft)]
@@ -88,11 +80,11 @@ def draw_counts(
         bars.append(Row(part.name, end, marks, more))
     note = [plural(int(data.total(measure.name)), noun)]
     note += [f"orange: {faults}"] if any(len(bar.marks) > 1 for bar in bars) else []
-    note += format_missing(data, ratio, missing) if ratio else []
+    note += titles.format_missing(data, ratio, missing) if ratio else []
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
-    what = subtitle or capitalize(measure.title)
-    text = ChartText(format_title(spec.title, names), what, note)
+    what = subtitle or titles.capitalize(measure.title)
+    text = titles.ChartText(titles.format_title(spec.title, names), what, note)
     return draw_rows(ax, text, bars, tick=tick_of(measure), empty=f"no {noun}s")
 
 
@@ -127,7 +119,7 @@ def draw_health(ax: Axes, data: ChartData) -> Bbox:
         note.append(f"{format_count(len(rows) - most)} more not shown")
     lines = data.frame.filter(pl.col("kind") == "reject")["of"].max()
     of = f" in {plural(lines, 'line')}" if isinstance(lines, int) else ""
-    text = ChartText(data.spec.title, f"Rejected lines and findings{of}", note)
+    text = titles.ChartText(data.spec.title, f"Rejected lines and findings{of}", note)
     tick = tick_of(data.spec[data.spec.main])
     return draw_rows(ax, text, bars, tick=tick, empty="no problems found")
 
@@ -147,7 +139,7 @@ def draw_change(ax: Axes, data: ChartData) -> Bbox:
     bars: list[Row] = []
     if not rows.is_empty() and rows[whole.name].is_null().all():
         is_open = rows["cost_before"].is_null().all()
-        why = "the cost before is not known" if is_open else why_unknown(whole)
+        why = "the cost before is not known" if is_open else titles.why_unknown(whole)
     elif not rows.is_empty():
         why = "no change"
         sums = {effect.title: float(rows[effect.name].sum()) for effect in effects}
@@ -168,13 +160,11 @@ def draw_change(ax: Axes, data: ChartData) -> Bbox:
 
     def set_axis(width: float) -> None:
         reach = 1.04 * max(abs(bar.marks[0].end) for bar in bars)
+        set_value_axis(ax, reach, width, tick_of(whole), axis="x")
         ax.set_xlim(-reach, reach)
-        ticks = min(7, max(2, int(width / 60)))
-        ax.xaxis.set_major_locator(MaxNLocator(ticks, symmetric=True))
-        ax.xaxis.set_major_formatter(tick_of(whole))
         ax.spines["left"].set_position(("data", 0))
 
-    text = ChartText(spec.title, what, note)
+    text = titles.ChartText(spec.title, what, note)
     return draw_rows(ax, text, bars, set_axis=set_axis, empty=why, aligned=True)
 
 
@@ -186,34 +176,37 @@ def draw_hours(ax: Axes, data: ChartData) -> Bbox:
     series are summed.
     """
     measure, theme = data.spec[data.spec.main], current_theme()
-    noun = unit_noun(measure.unit)
+    noun = titles.unit_noun(measure.unit)
     dated = data.frame.drop_nulls(["weekday", "hour"])
     total, drawn = int(data.total(measure.name)), int(dated[measure.name].sum())
     counts = np.zeros((7, 24), dtype=int)
     at = dated["weekday"].cast(pl.Int64).to_numpy() - 1, dated["hour"].to_numpy()
     np.add.at(counts, at, dated[measure.name].fill_null(0).to_numpy())
-    note = [plural(total, noun), *format_undated(total - drawn, noun)]
-    title = capitalize(measure.title)
+    note = [plural(total, noun), *titles.format_undated(total - drawn, noun)]
+    title = titles.capitalize(measure.title)
     what = f"{title} by weekday and hour of the day; stronger is more"
-    text = ChartText(data.spec.title, what, note)
-    if not drawn:
-        return draw_rows(ax, text, [], empty=no_rows(data))
-    day, hour = np.unravel_index(counts.argmax(), counts.shape)
-    most = plural(int(counts.max()), noun)
-    note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
-    sums = counts.sum(axis=1).tolist()
-    ends = [format_count(value, "short") for value in sums]
-    inside = write_rows(ax, text, _DAYS, ends, grid="")
-    pale, strong = (mix(theme.ground, theme.ink, share) for share in (0.05, 0.95))
-    shades = LinearSegmentedColormap.from_list("calls", [pale, strong])
-    look: dict[str, Any] = {"cmap": shades, "vmin": 0, "edgecolor": theme.ground}
-    ax.pcolormesh(np.arange(25), np.arange(8) - 0.5, counts, linewidth=1.2, **look)
-    ax.set(xlim=(0, 24), ylim=(6.5, -0.5))
-    room = inside.width / _HOUR_WIDTH
-    step = next((n for n in (1, 2, 3, 6) if 24 / n <= room), 12)
-    hours = np.arange(0, 24, step)
-    ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
-    days = zip(_DAYS, sums, strict=True)
-    facts = ", ".join(f"{name} {format_count(calls)}" for name, calls in days)
-    set_alt_text(ax, "Heat map", text, [facts])
-    return inside
+    text = titles.ChartText(data.spec.title, what, note)
+    rows = []
+    if drawn:
+        day, hour = np.unravel_index(counts.argmax(), counts.shape)
+        most = plural(int(counts.max()), noun)
+        note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
+        shares = 0.05 + 0.9 * counts / counts.max()
+        for name, of_day, row in zip(_DAYS, counts, shares, strict=True):
+            colors = (mix(theme.ground, theme.ink, share) for share in row.tolist())
+            cells = [
+                Mark(hour, hour + 1, color, f"{name} {hour:02}:00", height=1)
+                for hour, color in enumerate(colors)
+            ]
+            rows.append(Row(name, format_count(int(of_day.sum()), "short"), cells))
+
+    def set_axis(width: float) -> None:
+        room = width / _HOUR_WIDTH
+        step = next((n for n in (1, 2, 3, 6) if 24 / n <= room), 12)
+        hours = np.arange(0, 24, step)
+        ax.set_xticks(hours + 0.5, [f"{hour:02}:00" for hour in hours])
+        ax.set(xlim=(0, 24), ylim=(6.5, -0.5))
+
+    empty, kind = titles.no_rows(data), "Heat map"
+    look: dict[str, Any] = {"empty": empty, "kind": kind, "aligned": True}
+    return draw_rows(ax, text, rows, set_axis=set_axis, **look)

@@ -65,30 +65,9 @@ class AxesBox(NamedTuple):
         return float(self.bounds.height)
 
     @property
-    def small(self) -> bool:
-        """Whether there is little room for text."""
-        return self.texts is SMALL
-
-    @property
-    def tick_room(self) -> float:
-        """Room for the widest number on the y axis."""
-        return 3.6 * self.texts.body.size
-
-    @property
     def date_width(self) -> float:
         """Width of a label on the x axis, including the space around it."""
         return 5.05 * self.texts.body.size
-
-    def below(self, lines: int) -> float:
-        """Return the room for so many lines under the x axis."""
-        return (1 + 1.5 * lines) * self.texts.body.size
-
-    def inside(self, left: float, bottom: float, right: float, top: float) -> Bbox:
-        """Return the room left for the axes, at least a tenth of the box."""
-        low, high = self.bounds.get_points()
-        least = 0.1 * (high - low)
-        high = np.maximum(high - np.array([right, top]), low + least)
-        return Bbox([np.minimum(low + np.array([left, bottom]), high - least), high])
 
 
 def _figure_size(ax: Axes) -> Numbers:
@@ -235,14 +214,15 @@ def write_text(
     `left` and `right` are the room beside the axes, `lines` that for labels under them.
     """
     box = measure_axes(ax)
-    texts, tiny = box.texts, box.height < _TINY
-    left, below = box.tick_room if left is None else left, box.below(lines)
+    texts, tiny, size = box.texts, box.height < _TINY, box.texts.body.size
+    left = 3.6 * size if left is None else left  # of the widest number
+    below = (1 + 1.5 * lines) * size
     note = subtitle = ""
     if not tiny:
         note = wrap(" · ".join(text.note), texts.note, box.width)
         note = note.replace("\n· ", " ·\n")
         subtitle = wrap(text.subtitle, texts.body, box.width)
-    if box.small:
+    if texts is SMALL:
         note = "\n".join(note.split("\n")[:2])
         clauses = re.split(r"(?<=[.;]) ", text.subtitle)
         while len(clauses) > 1 and "\n" in subtitle:
@@ -252,16 +232,16 @@ def write_text(
         subtitle = fit(subtitle.replace("\n", " "), texts.body, box.width)
     title = wrap(title_of(ax, text), texts.title, box.width)
     names = [fit(part.name, texts.body, _NAME_WIDTH) for part in legend]
-    columns = int(box.width / (widest(names, texts.body) + 2.5 * texts.body.size))
+    columns = int(box.width / (widest(names, texts.body) + 2.5 * size))
     rows = -(-len(names) // max(1, columns))
-    above = GAP + 1.5 * texts.body.size * rows
+    above = GAP + 1.5 * size * rows
     pad = above + (GAP if subtitle else 0) + text_height(subtitle, texts.body)
-    inside = box.inside(
-        left=left,
-        bottom=below + text_height(note, texts.note),
-        right=right,
-        top=pad + text_height(title, texts.title),
-    )
+    bottom = below + text_height(note, texts.note)
+    top = pad + text_height(title, texts.title)
+    low, high = box.bounds.get_points()
+    least = 0.1 * (high - low)
+    high = np.maximum(high - np.array([right, top]), low + least)
+    inside = Bbox([np.minimum(low + np.array([left, bottom]), high - least), high])
     write(ax, note, texts.note, (0, 0), (-left, -below), "left top")
     write(ax, subtitle, texts.body, (0, 1), (-left, above + GAP / 2))
     drawn = ax.set_title(title, loc="left", x=-left / inside.width, y=1, pad=pad)
@@ -285,7 +265,7 @@ def label_room(ax: Axes, parts: Sequence[Series]) -> float:
     """Return the room for names at the right edge; 0 if they need a legend."""
     box = measure_axes(ax)
     style, few = box.texts.names, 1 < len(parts) <= _MAX_LABELS
-    height = box.height - 60 - box.below(2)
+    height = box.height - 60 - 4 * box.texts.body.size
     if not few or box.width < 220 or len(parts) * 1.3 * style.size > height:
         return 0.0
     return GAP + widest(_fit_names(ax, parts), style)
@@ -319,7 +299,7 @@ def write_labels(
 
 
 def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
-    """Move ascending positions as little as possible until they are `gap` apart.
+    """Move ascending positions up until they are `gap` apart.
 
     All are at least 0 and, if there is room, at most `top`.
 
@@ -329,18 +309,10 @@ def _spread(expected: Numbers, gap: float, top: float) -> Numbers:
     [0.0, 10.0, 45.0]
     """
     steps = gap * np.arange(len(expected))
-    blocks: list[tuple[float, int]] = []  # mean and size; merged while they descend
-    for position in (expected - steps).tolist():
-        mean, size = position, 1
-        while blocks and blocks[-1][0] > mean:
-            before, count = blocks.pop()
-            mean = (before * count + mean * size) / (count + size)
-            size += count
-        blocks.append((mean, size))
-    level = [mean for mean, size in blocks for _ in range(size)]
+    apart = np.maximum.accumulate(expected - steps)
     highest = max(0.0, top - gap * (len(expected) - 1))
-    places: Numbers = np.clip(np.array(level), 0.0, highest)
-    return places + steps
+    places: Numbers = np.clip(apart, 0.0, highest) + steps
+    return places
 
 
 def set_value_axis(
@@ -350,7 +322,6 @@ def set_value_axis(
     tick: Callable[..., str],
     *,
     axis: str = "y",
-    whole: bool = False,
     log_from: float = 0.0,
 ) -> None:
     """Set the range from zero, and a few ticks labelled by `tick`.
@@ -362,7 +333,7 @@ def set_value_axis(
     locator: Any = MaxNLocator(
         most,
         steps=[1, 2, 2.5, 5, 10],
-        integer=whole,
+        integer=True,
         min_n_ticks=min(3, most + 1),
     )
     if log_from:

@@ -7,29 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from toolkit.charts import layout, titles
 from toolkit.charts.colors import readable
-from toolkit.charts.layout import (
-    draw_empty,
-    format_single,
-    label_room,
-    measure_axes,
-    set_value_axis,
-    start_axes,
-    write_labels,
-    write_text,
-)
 from toolkit.charts.series import Series, drop_unknown, sum_measure
 from toolkit.charts.style import EDGE, current_theme, dotted, hatch, solid
 from toolkit.charts.text import format_value, share_tick, tick_of
 from toolkit.charts.time_axis import Span, build_span, set_time_axis
-from toolkit.charts.titles import (
-    build_text,
-    name_lack,
-    no_rows,
-    set_alt_text,
-    shorten,
-    why_unknown,
-)
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import format_share
 
@@ -59,6 +42,7 @@ class _Table(NamedTuple):
     series: Sequence[Series]
     span: Span
     values: Numbers
+    extra: Numbers  # what each stack may lack
 
     @property
     def heights(self) -> Numbers:
@@ -84,7 +68,10 @@ def _build_table(series: Sequence[Series], rows: pl.DataFrame, span: Span) -> _T
     places = known["series"].to_numpy(), span.find(known)
     values[places] = 0.0
     np.add.at(values, places, known["value"].cast(pl.Float64).to_numpy())
-    return _Table(series, span, values)
+    extra = np.zeros(len(span.starts))
+    if "extra" in rows.columns:
+        np.add.at(extra, span.find(rows), rows["extra"].to_numpy())
+    return _Table(series, span, values, extra)
 
 
 def draw_over_time(
@@ -102,64 +89,66 @@ def draw_over_time(
     `words` are the parts of the subtitle. `extra` of rows is what a stack may lack, and
     `~unseen` counts what the values of lines do not include.
     """
-    start_axes(ax)
+    layout.start_axes(ax)
     span = None if data.dated.is_empty() else build_span(data.dated)
     if span is None or not rows["value"].cast(pl.Float64).is_finite().any():
-        reason = why_unknown(measure) if span else no_rows(data)
-        return draw_empty(ax, build_text(data, note, *words, span=span), reason)
-    series, rows, unknown = drop_unknown(series, rows, name_lack(measure))
+        reason = titles.why_unknown(measure) if span else titles.no_rows(data)
+        return layout.draw_empty(ax, titles.build_text(data, note, words, span), reason)
+    series, rows, unknown = drop_unknown(series, rows, titles.name_lack(measure))
     table, is_lines = _build_table(series, rows, span), kind == "Lines"
-    what, *details = words
+    (what, *details), mark = words, "Dashed" if is_lines else "Hatched"
     if data.by and kind != "Stacks of 100%":
-        what += format_single(ax, series)
-    mark = "Dashed" if is_lines else "Hatched"
-    text = build_text(data, [*note, *unknown], what, *details, span=span, mark=mark)
-    box, right = measure_axes(ax), label_room(ax, series)
-    legend = series if len(series) > 1 and not right else []
-    inside = write_text(ax, text, right=right or box.date_width / 2, legend=legend)
-    if kind == "Stacked bars":
-        facts = _describe_sums(table, rows, measure)
-    else:
-        facts = _describe_values(table, rows, measure)
-    set_alt_text(ax, kind, text, [span.format_range(), *facts])
+        what += layout.format_single(ax, series)
+    note = [*note, *unknown]
+    text = titles.build_text(data, note, [what, *details], span, mark)
+    box, right = layout.measure_axes(ax), layout.label_room(ax, series)
+    room: dict[str, Any] = {"right": right or box.date_width / 2}
+    room["legend"] = series if len(series) > 1 and not right else []
+    inside = layout.write_text(ax, text, **room)
+    describe = _describe_sums if kind == "Stacked bars" else _describe_values
+    facts = describe(table, rows, measure)
+    titles.set_alt_text(ax, kind, text, [span.format_range(), *facts])
     tick = share_tick if kind == "Stacks of 100%" else tick_of(measure)
-    extra = _sum_periods(rows, "extra", span)
-    top, low = float((table.heights.sum(axis=0) + extra).max()), 0.0
     if is_lines:
-        top = float(np.nanmax(table.values))
-        low = float(np.nanmin(table.values)) if LOG in details else 0.0
+        top, ends = float(np.nanmax(table.values)), table.last
         if measure.is_share:
             top = 1.0 if top > 0.8 else top or 0.1
         _draw_lines(ax, table)
     else:
-        _draw_stack(ax, table, extra)
-    set_value_axis(ax, top, inside.height, tick, log_from=low)
+        top = float((table.heights.sum(axis=0) + table.extra).max())
+        ends = (table.bottoms + table.heights / 2)[:, -1].tolist()
+        _draw_stack(ax, table)
+    lowest = float(np.nanmin(table.values)) if LOG in details else 0.0
+    layout.set_value_axis(ax, top, inside.height, tick, log_from=lowest)
     set_time_axis(ax, span, inside.width, box.date_width)
     if right:
-        middles = (table.bottoms + table.heights / 2)[:, -1].tolist()
-        write_labels(ax, inside, series, table.last if is_lines else middles)
+        layout.write_labels(ax, inside, series, ends)
     return inside
 
 
-def _sum_periods(rows: pl.DataFrame, name: str, span: Span) -> Numbers:
-    """Sum a column, if there is one, for each period."""
-    sums = np.zeros(len(span.starts))
-    if name in rows.columns:
-        np.add.at(sums, span.find(rows), rows[name].to_numpy())
-    return sums
+def _draw_stack(ax: Axes, table: _Table) -> None:
+    """Draw stacked bars with dotted caps, or filled steps if there are many periods.
 
-
-def _draw_stack(ax: Axes, table: _Table, extra: Numbers) -> None:
-    """Draw stacked bars with dotted caps, or filled steps if there are many periods."""
+    Steps are at zero where a period is missing.
+    """
     span, everywhere = table.span, np.ones_like(table.span.partial)
     # Rounded: a day of 25 hours or a month of 31 days makes the range a little longer.
-    if round(span.slots) > _MAX_BARS:
-        _draw_steps(ax, table)
+    if round(span.slots) <= _MAX_BARS:
+        _draw_bars(ax, table, everywhere, EDGE)
+        if table.extra.any():
+            sums, widths = table.heights.sum(axis=0), span.ends - span.starts
+            ax.bar(span.starts, table.extra, widths, sums, align="edge", **dotted())
         return
-    _draw_bars(ax, table, everywhere, EDGE)
-    if extra.any():
-        sums, widths = table.heights.sum(axis=0), span.ends - span.starts
-        ax.bar(span.starts, extra, widths, sums, align="edge", **dotted())
+    edge = EDGE * _MAX_BARS / span.slots  # thinner for thinner steps
+    look: dict[str, Any] = {"edgecolor": current_theme().ground, "linewidth": edge}
+    look["labels"], look["colors"], *_ = zip(*table.series, strict=True)
+    steps = np.unique([span.starts, span.ends])
+    heights = np.zeros((len(table.series), len(steps)))
+    whole = np.where(span.partial, 0, table.heights)
+    heights[:, np.searchsorted(steps, span.starts)] = whole
+    ax.stackplot(steps, heights, step="post", **look)
+    if span.partial.any():
+        _draw_bars(ax, table, span.partial, edge)
 
 
 def _draw_bars(ax: Axes, table: _Table, where: NDArray[np.bool_], edge: float) -> None:
@@ -173,23 +162,6 @@ def _draw_bars(ax: Axes, table: _Table, where: NDArray[np.bool_], edge: float) -
         look["linewidth"] = np.where(heights <= least, 0, edge)
         bars = ax.bar(starts, heights, widths, bottoms, **look)
         hatch(np.array(bars)[span.partial[where]], part.color)
-
-
-def _draw_steps(ax: Axes, table: _Table) -> None:
-    """Draw each part as filled steps, at zero where a period is missing."""
-    span, ground = table.span, current_theme().ground
-    steps = np.unique([span.starts, span.ends])
-    at = np.searchsorted(steps, span.starts)
-    edge = EDGE * _MAX_BARS / span.slots  # thinner for thinner steps
-    for part, bottom, height in zip(
-        table.series, table.bottoms, table.heights, strict=True
-    ):
-        low, high = np.zeros((2, len(steps)))
-        low[at], high[at] = bottom, bottom + np.where(span.partial, 0, height)
-        area = ax.fill_between(steps, low, high, step="post", label=part.name)
-        area.set(facecolor=part.color, edgecolor=ground, linewidth=edge)
-    if span.partial.any():
-        _draw_bars(ax, table, span.partial, edge)
 
 
 def _draw_lines(ax: Axes, table: _Table) -> None:
@@ -229,12 +201,12 @@ def _describe_sums(table: _Table, rows: pl.DataFrame, measure: Measure) -> list[
             of_series = rows.filter(series=index)
             share = sum_measure(measure, of_series) / total
             of = f" ({format_share(share, words=True)})" if share.is_known else ""
-            parts.append(f"{shorten(part.name)} {write(of_series)}{of}")
+            parts.append(f"{titles.shorten(part.name)} {write(of_series)}{of}")
         facts.append("; ".join(parts))
     if len(table.span.starts) > 1:
         highest = int(table.heights.sum(axis=0).argmax())
         start = table.span.periods["period"][highest]
-        known = "Highest known" if rows["extra"].sum() else "Highest"
+        known = "Highest known" if table.extra.any() else "Highest"
         amount = write(rows.filter(period=start))
         facts.append(f"{known}: {amount}, {table.span.format_period(highest)}")
     return facts
@@ -252,5 +224,5 @@ def _describe_values(table: _Table, rows: pl.DataFrame, measure: Measure) -> lis
             for value in (known[-1], known.min(), known.max())
         )
         between = f" (between {low} and {high})" if low != high else ""
-        facts.append(f"{shorten(part.name)} {last} at the end{between}")
+        facts.append(f"{titles.shorten(part.name)} {last} at the end{between}")
     return ["; ".join(facts)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from toolkit import charts, metrics
-from toolkit.charts.by_metric import find_chart
+from toolkit.charts.by_metric import draw_multiples, find_chart
 from toolkit.charts.layout import MARGIN
 from toolkit.charts.series import (
     divide_sums,
@@ -69,7 +69,8 @@ PICTURES = (
     "tokens_per_response",
     "response_volume",
 )
-_OVER_TIME = PICTURES[:2]
+_OVER_TIME, _RATE = PICTURES[:2], PICTURES[2]
+_FEW_PERIODS = 3  # of rates: no line is drawn
 # Columns of text, which may be most of a log, and which an overview does not read.
 _UNREAD = ("content", "reasoning_content", "refusal", "tool_calls", "custom_id")
 # Length of a period in a chart of at most so many days.
@@ -291,7 +292,11 @@ def overview(
     with charts.theme(theme):
         order_colors(frame, _list_names(by))
         axes = build_page(*_format_headline(frame, within))
+        rates = _compute_rates(frame, **series, **within)
         for name, ax in zip(PICTURES, axes, strict=True):
+            if name == _RATE and len(rates):
+                draw_multiples(name, rates, ax)
+                continue
             own = {} if name == "response_volume" else {"every": None, **series}
             own |= {"every": every} if name in _OVER_TIME else {}
             find_chart(name)(metrics.METRICS[name](frame, **within, **own), ax=ax)
@@ -314,6 +319,14 @@ def _collect(
     else:
         lazy = as_frame(choices).lazy()
     return lazy.drop(_UNREAD, strict=False).collect()
+
+
+def _compute_rates(frame: pl.DataFrame, **options: Any) -> pl.DataFrame:  # noqa: ANN401
+    """Compute a rate in periods of enough calls; no rows if there are too few."""
+    rates = metrics.METRICS[_RATE](frame, every="1d", **options)
+    if (every := _suit_frame(rates, SPECS[_RATE])) != "1d":
+        rates = metrics.METRICS[_RATE](frame, every=every, **options)
+    return rates if rates["period"].n_unique() > _FEW_PERIODS else rates.clear()
 
 
 def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
@@ -347,8 +360,7 @@ def build_page(sentence: str, under: str) -> list[Axes]:
     theme = current_theme()
     figure = plt.figure(figsize=_PAGE, facecolor=theme.ground, layout="none")
     wide, high = (72 * inches for inches in _PAGE)
-    left = MARGIN
-    lines = wrap(sentence, _HEADLINE, wide - 2 * left)
+    lines = wrap(sentence, _HEADLINE, wide - 2 * MARGIN)
     down = MARGIN + LEADING * _UNDER.size + 4
     for text, style, at, color in (
         (lines, _HEADLINE, down, theme.ink),
@@ -356,9 +368,9 @@ def build_page(sentence: str, under: str) -> list[Axes]:
     ):
         look: dict[str, Any] = {"fontproperties": style.font, "color": color}
         look |= {"linespacing": LEADING, "parse_math": False, "usetex": False}
-        figure.text(left / wide, 1 - at / high, text, verticalalignment="top", **look)
+        figure.text(MARGIN / wide, 1 - at / high, text, va="top", **look)
     top = 1 - (down + text_height(lines, _HEADLINE) + 2 * MARGIN) / high
-    grid = {"left": left / wide, "right": 1 - MARGIN / wide, "top": top}
+    grid = {"left": MARGIN / wide, "right": 1 - MARGIN / wide, "top": top}
     grid |= {"bottom": MARGIN / high, "wspace": 0.14, "hspace": 0.12}
     axes = figure.subplots(3, 2, gridspec_kw=grid)
     if "inline" in plt.get_backend():

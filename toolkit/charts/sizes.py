@@ -54,7 +54,7 @@ def draw_sizes(ax: Axes, data: ChartData, *, missing: str = "") -> Bbox:
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     log = [LOG] if low >= 1 and high > _LOG_RATIO * low else []
     if data.zone is None:
-        text = build_text(data, note, f"{kind} per call: median, p90, p99", *log)
+        text = build_text(data, note, [f"{kind} per call: median, p90, p99", *log])
         tick, log_from = tick_of(median), low if log else 0.0
 
         def set_axis(width: float) -> None:
@@ -98,8 +98,9 @@ def _build_rows(
         marks = [
             Mark(low, middle, one.color, height=THICK),
             Mark(middle, high, one.color, height=THIN),
+            Mark(low, low, one.color, kind="dot"),
         ]
-        built.append(Row(one.name, text, marks, "· " + " · ".join(more), low))
+        built.append(Row(one.name, text, marks, "· " + " · ".join(more)))
     return built
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from toolkit.charts import titles
 from toolkit.charts.over_time import draw_over_time
 from toolkit.charts.rows import Mark, Row, draw_rows, max_rows
 from toolkit.charts.series import (
@@ -16,14 +17,6 @@ from toolkit.charts.series import (
 )
 from toolkit.charts.text import format_value, share_tick, tick_of
 from toolkit.charts.time_axis import PERIOD
-from toolkit.charts.titles import (
-    build_note,
-    build_text,
-    capitalize,
-    name_lack,
-    unit_noun,
-    why_unknown,
-)
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN
 from toolkit.formatting.text import format_share
@@ -55,7 +48,7 @@ def draw_sums(
     `missing` is what calls lack that the sums do not include.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    words, lost = [subtitle or capitalize(measure.title)], None
+    words, lost = [subtitle or titles.capitalize(measure.title)], None
     missing = missing or f"without {measure.title}"
     if measure.is_money:
         words, missing = ["US dollars"], "without a known price"
@@ -65,7 +58,7 @@ def draw_sums(
         pl.col(measure.name).cast(pl.Float64).alias("value"),
         _estimate_missing(data, measure, lost, unseen).alias("extra"),
     )
-    note = build_note(data, measure, with_share=True)
+    note = titles.build_note(data, measure._replace(unseen=None))
     if left_out := int(data.frame.select(unseen.sum()).item()):
         lacks = _format_lost(lost, data.frame, " of tokens have no known price")
         lacks = lacks or f"{plural(left_out, 'call')} {missing}"
@@ -84,7 +77,7 @@ def draw_sums(
         _build_bar(part, placed.filter(series=place), measure, total, lost)
         for place, part in enumerate(series)
     ]
-    text, unknown = build_text(data, note, *words), why_unknown(measure)
+    text, unknown = titles.build_text(data, note, words), titles.why_unknown(measure)
     return draw_rows(ax, text, bars, tick=tick_of(measure), unknown=unknown)
 
 
@@ -129,9 +122,9 @@ def _build_bar(
     value = float(figure.number) if figure.is_known else 0.0
     marks = [Mark(0, value, part.color)] if figure.is_known else []
     if extra:
-        marks.append(Mark(value, value + extra, is_unknown=True))
+        marks.append(Mark(value, value + extra, kind="unknown"))
     if not figure.is_known:
-        return Row(part.name, name_lack(measure), marks)
+        return Row(part.name, titles.name_lack(measure), marks)
     text, more = format_value(measure, figure, words=False), ""
     if not measure.is_money:
         share = figure / total
@@ -141,7 +134,7 @@ def _build_bar(
     return Row(part.name, text, marks, more)
 
 
-def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> Bbox:
+def draw_mix(ax: Axes, data: ChartData) -> Bbox:
     """Draw the shares of the main measure.
 
     Stacks of 100% of each period: of the series or, if the metric has keys, of a key in
@@ -149,8 +142,8 @@ def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> Bbox:
     is one of 100%.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    what, value = subtitle or capitalize(f"share of {measure.title}"), pl.col("value")
-    note = build_note(data, measure._replace(of=measure.name))
+    what, value = f"Share of {measure.title}", pl.col("value")
+    note = titles.build_note(data, measure._replace(of=measure.name))
     rows = data.dated.with_columns(pl.col(measure.name).cast(pl.Float64).alias("value"))
     names = list(spec.key_names[:1]) or data.by
     unfolded = rows.drop("folded", strict=False) if spec.keys else rows
@@ -163,7 +156,7 @@ def draw_mix(ax: Axes, data: ChartData, *, subtitle: str = "") -> Bbox:
         return draw_over_time(
             ax, data, series, shares, measure, words, note, "Stacks of 100%"
         )
-    text, noun = build_text(data, note, what), unit_noun(measure.unit)
+    text, noun = titles.build_text(data, note, [what]), titles.unit_noun(measure.unit)
     if spec.keys:
         parts, placed = fold_series(unfolded, names, value)
         rows = rows.with_columns(placed["series"].alias("~part"))

@@ -31,14 +31,8 @@ _MIN_PERIODS = 6  # that the x axis has room for; keeps a single bar from fillin
 
 _DAY = 86_400  # seconds
 _SECONDS = {"mo": 2_629_800, "w": 7 * _DAY, "d": _DAY, "h": 3_600, "m": 60, "s": 1}
-_UNITS = {
-    "mo": "month",
-    "w": "week",
-    "d": "day",
-    "h": "hour",
-    "m": "minute",
-    "s": "second",
-}
+_WORDS = ("month", "week", "day", "hour", "minute", "second")
+_UNITS = dict(zip(_SECONDS, _WORDS, strict=True))
 
 PERIOD = ("period", "period_end")
 
@@ -70,16 +64,11 @@ class Length(NamedTuple):
 
 # From tick to tick; the last ones are of periods of weeks.
 _STEPS = [
-    Length(number, unit)
-    for unit, numbers in (
-        ("m", (1, 2, 5, 10, 15, 30)),
-        ("h", (1, 2, 3, 6, 12)),
-        ("d", (1, 2, 4)),
-        ("w", (1, 2)),
-        ("mo", (1, 3, 6, 12, 24, 60, 120)),
-        ("w", (4, 8, 13, 26, 52)),
-    )
-    for number in numbers
+    Length(int(step.rstrip("mohdw")), step.lstrip("0123456789"))
+    for step in """
+    1m 2m 5m 10m 15m 30m 1h 2h 3h 6h 12h 1d 2d 4d 1w 2w
+    1mo 3mo 6mo 12mo 24mo 60mo 120mo 4w 8w 13w 26w 52w
+    """.split()  # noqa: SIM905 - easier to read
 ]
 
 

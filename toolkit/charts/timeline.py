@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from toolkit.charts import titles
 from toolkit.charts.layout import measure_axes
 from toolkit.charts.rows import Mark, Row, draw_rows, max_rows
 from toolkit.charts.series import format_key, shades_of
 from toolkit.charts.time_axis import elapsed_days, set_moment_axis, time_zone
-from toolkit.charts.titles import (
-    ChartText,
-    format_undated,
-    format_zone,
-    no_rows,
-    unit_noun,
-)
 from toolkit.errors import plural
 from toolkit.expressions.model_families import model_family
 from toolkit.formatting.text import format_count
@@ -42,18 +36,18 @@ def draw_timeline(ax: Axes, data: ChartData) -> Bbox:
     its name is at the end. If there are too many rows, those with the fewest calls are
     left out and counted in the note.
     """
-    spec, noun = data.spec, unit_noun(data.spec[data.spec.main].unit)
+    spec, noun = data.spec, titles.unit_noun(data.spec[data.spec.main].unit)
     rows = _merge_versions(data)
     dated, first = rows.drop_nulls("first_seen"), pl.col("version").list.first()
     shown = dated.sort("count", descending=True, maintain_order=True)
     began = pl.col("first_seen").min().over(first)
     shown = shown.head(max_rows(ax)).sort(began, first, *_SEEN, maintain_order=True)
     note = [plural(int(rows["count"].sum()), noun)]
-    note += format_undated(int(rows["undated"].sum() or 0), noun)
+    note += titles.format_undated(int(rows["undated"].sum() or 0), noun)
     if left := len(dated) - len(shown):
         note.append(f"{format_count(left)} less frequent versions not shown")
-    zone = format_zone(time_zone(data.frame, "first_seen"))
-    text = ChartText(spec.title, f"First to last response ({zone})", note)
+    zone = titles.format_zone(time_zone(data.frame, "first_seen"))
+    text = titles.ChartText(spec.title, f"First to last response ({zone})", note)
     starts, ends = (elapsed_days(shown[name]) for name in _SEEN)
     if len(shown):
         ends = np.maximum(ends, starts + _MIN_SHARE * (ends.max() - starts.min()))
@@ -73,22 +67,22 @@ def draw_timeline(ax: Axes, data: ChartData) -> Bbox:
         set_moment_axis(ax, shown, width, measure_axes(ax).date_width)
 
     look: dict[str, Any] = {"kind": "Bars over time", "aligned": True, "lines": 2}
-    return draw_rows(ax, text, bars, set_axis=set_axis, empty=no_rows(data), **look)
+    return draw_rows(
+        ax, text, bars, set_axis=set_axis, empty=titles.no_rows(data), **look
+    )
 
 
 def _merge_versions(data: ChartData) -> pl.DataFrame:
     """Return a row for each version, and for each other model that was requested."""
     keys = data.spec.key_names or data.by
     version = [pl.col(key).cast(pl.String) for key in keys if key != _REQUESTED]
-    optional = (
-        (pl.col(name) if name in data.frame.columns else pl.lit(None))
-        .cast(dtype)
-        .alias(name)
-        for name, dtype in _OPTIONAL.items()
-    )
     count = pl.col(data.spec.main).alias("count")
-    rows = data.frame.select(
-        pl.concat_list(version).alias("version"), count, *optional, *_SEEN
+    absent = _OPTIONAL.keys() - {*data.frame.columns}
+    frame = data.frame.with_columns(
+        pl.lit(None, _OPTIONAL[name]).alias(name) for name in absent
+    )
+    rows = frame.select(
+        pl.concat_list(version).alias("version"), count, *_OPTIONAL, *_SEEN
     )
     asked, model = pl.col(_REQUESTED), pl.col("version").list.first()
     is_other = pl.col("differs") & (model_family(asked) != model_family(model))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.charts.series import sum_measure
 from toolkit.charts.text import join_words
 from toolkit.errors import OptionTypeError, clean, plural
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,22 +48,23 @@ def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:
 def build_text(
     data: ChartData,
     note: Sequence[str],
-    what: str,
-    *details: str,
+    words: Sequence[str],
     span: Span | None = None,
     mark: str = "Hatched",
 ) -> ChartText:
     """Build the text of a chart of a metric.
 
-    The subtitle is what is drawn, the time zone, details, and the incomplete periods,
-    with how they are marked.
+    The subtitle is what is drawn (the first of `words`), the time zone, details (the
+    other words), and how incomplete periods are marked.
     """
+    what, *details = words
     if data.zone is not None:
         per = f" per {span.length.word}" if span else ""
         comma = "," if per and " per " in what else ""  # "tokens per call, per day"
         what += f"{comma}{per} ({format_zone(data.zone)})"
     subtitle = "; ".join([what, *details])
-    subtitle += _format_incomplete(span, mark) if span else ""
+    if mark and span and span.partial.any():
+        subtitle += f". {mark}: not complete"
     return ChartText(format_title(data.spec.title, data.by, span), subtitle, note)
 
 
@@ -97,40 +97,18 @@ def format_zone(zone: str) -> str:
     return f"{city.replace('_', ' ')} time" if region and region != "Etc" else zone
 
 
-def _format_incomplete(span: Span, mark: str) -> str:
-    """Format which periods are not complete."""
-    places = span.partial.nonzero()[0].tolist()
-    if not places:
-        return ""
-    word = span.length.word
-    first, last = 0 in places, len(span.starts) - 1 in places
-    if len(places) > first + last:
-        return f". {mark}: {format_count(len(places))} {word}s not complete"
-    which = ["last"] if len(span.starts) == 1 else ["first"] * first + ["last"] * last
-    many = "s" if len(which) > 1 else ""
-    return f". {mark}: {join_words(which)} {word}{many} not complete"
-
-
-def build_note(
-    data: ChartData, measure: Measure, missing: str = "", *, with_share: bool = False
-) -> list[str]:
+def build_note(data: ChartData, measure: Measure, missing: str = "") -> list[str]:
     """Build a note: how many are counted, are not shown, or lack a value.
 
-    `missing` is what those lack that `measure` does not include. With `with_share` the
-    note includes the share of `measure` in undated rows instead.
+    `missing` is what those lack that `measure` does not include.
     """
-    counted, noun, note = measure.of, unit_noun(measure.of), []
-    if counted in data.frame.columns:
-        part = ""
-        if with_share:
-            lost = sum_measure(measure, data.undated)
-            share = lost / sum_measure(measure, data.frame)
-            unit = "cost" if measure.is_money else measure.unit
-            part = f" ({format_share(share)} of {unit})" if share.is_known else ""
-        undated = int(data.undated[counted].sum() or 0)
-        note = [plural(int(data.total(counted)), noun)]
-        note += format_undated(undated, noun, part)
-    return note if with_share else note + format_missing(data, measure, missing)
+    noun, counted = unit_noun(measure.of), measure.of in data.frame.columns
+    note = []
+    if counted:
+        undated = int(data.undated[measure.of].sum() or 0)
+        note = [plural(int(data.total(measure.of)), noun)]
+        note += format_undated(undated, noun)
+    return note + format_missing(data, measure, missing)
 
 
 def unit_noun(unit: str) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from toolkit import system
 from toolkit.cli import output
-from toolkit.cli.options import RANGE, READ, LogsOrExport, is_configured, shared
-from toolkit.cli.values import check_folder, parse_pairs
-from toolkit.errors import OptionError, plural
+from toolkit.cli.command_line import fail
+from toolkit.cli.options import FORM, RANGE, READ, command
+from toolkit.cli.values import Form, check_folder, parse_pairs
+from toolkit.errors import plural
+from toolkit.formatting.parameters import check_ending
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
+
+    from toolkit.cli.command_line import Context
 
 _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
@@ -24,18 +28,18 @@ _SPENT = (
     "responses_without_usage",
 )  # fmt: skip
 _MOST_MISSING = 10
-_READ = ("provider", "prices", "as_json", "as_csv", *READ)
+_READ = ("provider", "prices", *FORM, *READ)
 _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
 
 
-@shared("every", "by", *RANGE, "as_model", "as_lines", *_READ)
+@command("logs", "every", "by", *RANGE, "as_model", "as_lines", *_READ)
 def cost(
-    ctx: typer.Context,
-    logs: LogsOrExport,
+    ctx: Context,
+    logs: list[str],
     as_model: str | None = None,
     as_lines: bool = False,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
@@ -46,8 +50,8 @@ def cost(
 
     if as_model is not None or as_lines:
         grouped = [name for name in ("every", "by") if options.pop(name, None)]
-        if any(not is_configured(ctx, name) for name in grouped):
-            ctx.fail("--as and --lines cannot be combined with --every or --by")
+        if any(name not in ctx.configured for name in grouped):
+            fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:
             _print_elsewhere(logs, as_model, form, progress=progress, **options)
@@ -68,12 +72,12 @@ def cost(
     _print_missing(spent.missing)
 
 
-@shared("model", "date", "tz", *_READ)
+@command("logs", "model", "date", "tz", *_READ)
 def explain(
-    logs: LogsOrExport,
+    logs: list[str],
     model: str,
     date: str,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
@@ -86,19 +90,21 @@ def explain(
         explained = explain_spending(
             logs, model=model, date=day, progress=progress, **options
         )
-    if form == "json":
+
+    def data() -> dict[str, object]:
         parts = ("prices", "lines", "unseen")
         tables = {part: getattr(explained, part).to_dicts() for part in parts}
-        output.print_json({"summary": explained.summary, **tables})
-    elif not output.print_data(explained.lines, form):
+        return {"summary": explained.summary, **tables}
+
+    if not output.print_data(explained.lines, form, data=data):
         print_explained(explained)
     if form:
         output.print_message(explained.summary)
 
 
-@shared("month", "to_focus", "account", "provider", "prices", *READ)
+@command("logs", "month", "to_focus", "account", "provider", "prices", *READ)
 def focus(
-    logs: LogsOrExport,
+    logs: list[str],
     month: str,
     to: Path,
     account: str | None = None,
@@ -108,21 +114,28 @@ def focus(
 ) -> None:
     """Write the costs of a month in the columns of FOCUS 1.2, for a FinOps tool."""
     # Imported here: what a command does not use is not loaded.
+    from polars.selectors import datetime as datetime_columns
+
+    from toolkit.formatting.table_files import to_csv, write_table
     from toolkit.pricing.focus_export import focus as focus_rows
     from toolkit.pricing.focus_export import month_span
     from toolkit.reading.scan import scan
 
-    _check_focus_file(to)
+    check_ending("to", to, (".csv", ".parquet"))
+    check_folder(to)
     since, until = month_span(month)
     with output.show_progress("reading") as progress:
         choices = scan(logs, since=since, until=until, progress=progress, **options)
         rows = focus_rows(
             choices, month=month, prices=prices, provider=provider, account=account
         )
-    if to.suffix == ".csv":
-        rows.write_csv(to, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    if to.suffix.lower() == ".csv":
+        # As FOCUS has it: times end in Z, and there is no byte-order mark.
+        times = datetime_columns().dt.to_string("%Y-%m-%dT%H:%M:%SZ")
+        text = to_csv(rows.with_columns(times), in_file=True)
+        system.write_whole(to, text.encode())
     else:
-        rows.write_parquet(to)
+        write_table(rows, to)
     unpriced = int(rows["x_ResponsesUnpriced"].sum())
     unknown = f", without the unknown cost of {plural(unpriced, 'response')}"
     output.print_message(
@@ -130,16 +143,14 @@ def focus(
     )
 
 
-@shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
+@command("logs", "bill", "tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
 def reconcile(
-    logs: LogsOrExport,
-    bill: Annotated[
-        str, typer.Argument(metavar="BILL", help="usage or costs, as CSV or JSON")
-    ],
+    logs: list[str],
+    bill: str,
     vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
-    form: str | None = None,
+    form: Form | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
@@ -165,18 +176,11 @@ def reconcile(
         print_reconciled(rows)
     differs = rows.filter(is_total=False)["explanation"] != reconciliation.AGREES
     if "tolerance" in own and differs.any():
-        raise typer.Exit(_DIFFERS)
-
-
-def _check_focus_file(to: Path) -> None:
-    """Raise an error if a file cannot be written, before anything is read."""
-    if to.suffix not in {".csv", ".parquet"}:
-        raise OptionError("to", str(to), expected="a .parquet or .csv file")
-    check_folder(to)
+        raise SystemExit(_DIFFERS)
 
 
 def _print_elsewhere(
-    logs: list[str], model: str, form: str | None, **options: Any
+    logs: list[str], model: str, form: Form | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.

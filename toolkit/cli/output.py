@@ -5,23 +5,24 @@ A log is not trusted: nothing in it may control the screen or become a formula.
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import clean
+from toolkit import system
+from toolkit.errors import clean, plural
 from toolkit.formatting.figures import sum_with_gaps
-from toolkit.formatting.text import format_count
+from toolkit.formatting.text import format_count, format_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import polars as pl
 
+    from toolkit.cli.values import Form
     from toolkit.metrics.spec import MetricSpec
     from toolkit.reading.check import CheckResult
     from toolkit.schema import Table
@@ -39,72 +40,68 @@ def print_message(text: str) -> None:
 
 def print_json(data: object) -> None:
     """Print a result as JSON."""
-    print_result(_to_json(data))
-
-
-def _to_json(data: object) -> str:
-    """Format JSON: times in ISO 8601, in ASCII so that nothing controls the screen.
-
-    Money is a string, because no float is exact.
-    """
-    return json.dumps(data, indent=1, default=_plain, allow_nan=False)
-
-
-def _plain(value: Any) -> str:
-    """Format money, with all digits, or a time for JSON and CSV."""
-    return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+    print_result(format_json(data))
 
 
 def print_data(
-    frame: pl.DataFrame, form: str | None, spec: MetricSpec | None = None
+    frame: pl.DataFrame,
+    form: Form | None,
+    spec: MetricSpec | None = None,
+    data: Callable[[], object] | None = None,
 ) -> bool:
-    """Print a table as JSON or CSV; return whether either was asked for.
+    """Print a table as JSON or CSV, or write it to files; return False for neither.
 
-    That of a metric gets the bounds of its figures.
+    That of a metric gets the bounds of its figures. `data` returns its JSON, if that is
+    more than the rows.
     """
-    if spec is not None and form:
-        # Imported here: polars is not needed for --help.
-        from toolkit.metrics.bounds import with_bounds
+    if form is None:
+        return False
+    # Imported here: polars is not needed for --help.
+    from toolkit.formatting.table_files import write_table
+    from toolkit.metrics.bounds import with_bounds
 
+    if spec is not None:
         frame = with_bounds(frame, spec)
-    if form == "json":
-        print_json(frame.to_dicts())
-    elif form == "csv":
+    for file in form.files:
+        if data is not None and file.lower().endswith(".json"):
+            system.write_whole(Path(file), f"{format_json(data())}\n".encode())
+        else:
+            write_table(frame, file)
+        print_message(f"{file} written, {plural(frame.height, 'row')}")
+    if form.printed == "json":
+        print_json(data() if data is not None else frame.to_dicts())
+    elif form.printed == "csv":
         _print_csv(frame)
-    return form is not None
+    return True
 
 
-def print_batches(batches: Iterable[pl.DataFrame], form: str | None) -> None:
+def print_batches(batches: Iterable[pl.DataFrame], form: Form | None) -> None:
     """Print tables that follow each other as one, in JSON or else CSV."""
-    if form == "json":
+    if form is not None and form.files:
+        # Imported here: polars is not needed for --help.
+        import polars as pl
+
+        print_data(pl.concat(batches), form)
+    elif form is not None and form.printed == "json":
         rows = (row for batch in batches for row in batch.iter_rows(named=True))
-        texts = map(_to_json, rows)
+        texts = map(format_json, rows)
         print_result(f"[{next(texts, '')}")
         for text in texts:
             print_result(f",{text}")
         print_result("]")
     else:
         for number, batch in enumerate(batches):
-            _print_csv(batch, has_header=not number)
+            _print_csv(batch, has_heading=not number)
 
 
-def _print_csv(frame: pl.DataFrame, *, has_header: bool = True) -> None:
+def _print_csv(frame: pl.DataFrame, *, has_heading: bool = True) -> None:
     """Print CSV in which no cell is a formula to a spreadsheet."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    if has_header:
-        writer.writerow(frame.columns)
-    for row in frame.iter_rows():
-        writer.writerow([_safe_cell(cell) for cell in row])
+    # Imported here: polars is not needed for --help.
+    from toolkit.formatting.table_files import to_csv
 
-
-def _safe_cell(cell: object) -> object:
-    """Format a cell of CSV."""
-    if isinstance(cell, datetime | Decimal):
-        return _plain(cell)
-    if isinstance(cell, str):
-        cell = clean(cell)
-        return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
-    return cell
+    text = to_csv(frame, has_heading=has_heading)
+    if text:
+        print_result(text.removesuffix("\n"))
 
 
 def missing_tokens(row: dict[str, Any]) -> str:

@@ -176,7 +176,15 @@ def _is_rounded(column: TableColumn) -> bool:
 
 
 def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
-    """Order measures by importance, without those that are 0 or null throughout."""
+    """Order measures by importance, without those that are 0 or null throughout.
+
+    Of several amounts, such as the causes of a change, the largest come first.
+    """
+
+    def size(name: str) -> float:
+        total = measures[name].sum() if measures[name].dtype.is_decimal() else None
+        return abs(float(total)) if isinstance(total, Decimal) else 0.0
+
     telling = [
         column.name
         for column in measures
@@ -185,7 +193,11 @@ def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
     own = {spec.main, f"{spec.main}_before", f"{spec.main}_change"}
     return sorted(
         telling or measures.columns[:1],
-        key=lambda name: (_base_of(name) in spec.absences, name not in own),
+        key=lambda name: (
+            _base_of(name) in spec.absences,
+            name not in own,
+            -size(name),
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit.errors import OptionError, WriteError
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _VALUES = {"tag": "PATH", "color": "COLOR"}
+
+
+class Form(NamedTuple):
+    """What is printed in place of a table (json, csv), and files to write."""
+
+    printed: str | None
+    files: Sequence[str] = ()
 
 
 class RejectLimit:
@@ -90,7 +97,9 @@ def parse_duration(text: str) -> float:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Check that the directory of a new file exists."""
-    if not Path(path).parent.is_dir():
-        missing = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-        raise WriteError(os.fspath(path), cause=missing)
+    """Check that the directory of a new file exists, and that it is no directory."""
+    is_missing = not Path(path).parent.is_dir()
+    if is_missing or Path(path).is_dir():
+        number = errno.ENOENT if is_missing else errno.EISDIR
+        cause = OSError(number, os.strerror(number))
+        raise WriteError(os.fspath(path), cause=cause)

@@ -225,7 +225,10 @@ def _check_target(to: str) -> None:
         return
     elif to.lower().endswith(_OTHER_FILES):
         expected = "a directory or a file that ends in .parquet"
-        raise OptionError("to", to, expected=expected)
+        rows = f": `toolkit cost LOG --lines --to {to}` writes a row for each response"
+        hint = f"{rows}, toolkit.write_table() any frame"
+        is_table = to.lower().endswith((".csv", ".xlsx", ".json", ".md"))
+        raise OptionError("to", to, expected=expected, hint=hint if is_table else "")
 
 
 def _is_file_name(to: str) -> bool:

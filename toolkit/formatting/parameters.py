@@ -5,18 +5,25 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from toolkit import system
-from toolkit.errors import OptionTypeError, UnknownOptionError
+from toolkit.errors import (
+    OptionError,
+    OptionTypeError,
+    UnknownOptionError,
+    near_miss,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from types import UnionType
 
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+TABLE_ENDINGS = (".csv", ".xlsx", ".parquet", ".json", ".md")  # of `write_table`
 # In a docstring: the entry of ``**options``, up to the next entry or section.
 _ENTRY = re.compile(r"^\*\*\w+\n(?: +.*\n|\n(?= ))*", re.MULTILINE)
 
@@ -132,6 +139,24 @@ def check_type(
     """
     if not isinstance(value, types) or isinstance(value, bool):
         raise OptionTypeError(name, value, expected=expected, hint=hint)
+
+
+def check_ending(name: str, path: object, endings: Collection[str]) -> str:
+    """Return the ending of a path in lower case; raise `OptionError` for another one.
+
+    Examples
+    --------
+    >>> check_ending("to", "usage.CSV", TABLE_ENDINGS)
+    '.csv'
+    """
+    text = check_path(name, path)
+    ending = Path(text).suffix.lower()
+    if ending not in endings:
+        expected = f"a file that ends in {', '.join(endings)}"
+        raise OptionError(
+            name, text, expected=expected, hint=near_miss(ending, endings)
+        )
+    return ending
 
 
 def check_path(name: str, value: object, expected: str = "a path") -> str:

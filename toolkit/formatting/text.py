@@ -20,6 +20,8 @@ its own side. What is unknown is a dash or, in words, ``unknown``. Minus is ``-`
 
 from __future__ import annotations
 
+import json
+from datetime import date, time
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -344,3 +346,26 @@ def _rounded_share(percent: Figure) -> str:
     rounded = percent.rounded(1).number
     # A bound: it is rounded to its own side, and 0 would say nothing.
     return ">0%" if number > 0 and not rounded else f"{_plain(rounded)}%"
+
+
+def format_json(data: object, indent: int | None = 1) -> str:
+    """Format JSON in ASCII, so that nothing in it controls a screen.
+
+    Money is a string, because no float is exact; times are in ISO 8601.
+    """
+    return json.dumps(data, indent=indent, default=plain_text, allow_nan=False)
+
+
+def plain_text(value: object) -> str:
+    r"""Return an amount with all its digits, a time in ISO 8601, other values as text.
+
+    Examples
+    --------
+    >>> plain_text(Decimal("0.000000000001")), plain_text(b"a\xff")
+    ('0.000000000001', 'a\\xff')
+    """
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -90,7 +90,9 @@ _SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null
 _IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_null(
     False
 )
-_PERPLEXITY = (-pl.col("mean_logprob")).exp()
+_PERPLEXITY = pl.when(pl.col("logprob_tokens") > 0).then(
+    (-pl.col("logprob_sum") / pl.col("logprob_tokens")).exp()
+)
 _WITHOUT = "choices_without_logprobs"
 _CONFIDENCE = MetricSpec(
     "confidence",

@@ -57,7 +57,7 @@ _FIELDS = {
 
 def build_kinds(rows: Rows) -> Found:
     """Build the tokens of each series by kind."""
-    total = rows.total("token_usage")
+    total = rows.tables.row("token_usage")
     share = about(tokens_of(total, "prompt") / tokens_of(total))
     bars = []
     for name in rows.shown:
@@ -144,7 +144,7 @@ def build_costs(rows: Rows) -> Found:
 
 def build_cut_off(rows: Rows) -> Found:
     """Build the share of calls that were cut off, with its interval."""
-    total = rows.total("truncation_rate")
+    total = rows.tables.row("truncation_rate")
     cut, of = _cut(total), calls(total["responses"])
     if not cut.is_known or not cut.number:
         none = "none is known to be" if cut.bound != "exact" else "none was"
@@ -179,7 +179,7 @@ def _cut(row: Row, end: str = "") -> Figure:
 
 def build_cache(rows: Rows) -> Found:
     """Build the share of the prompts that came from a cache, now and before."""
-    total, dots = rows.total("cache_share"), []
+    total, dots = rows.tables.row("cache_share"), []
     for name, row in rows.each("cache_share"):
         now, was = (cached_share(row, end) for end in ("", "_before"))
         if now.is_known:
@@ -301,7 +301,7 @@ def build_tools(rows: Rows) -> Found:
 def build_coverage(rows: Rows) -> Found:
     """Build how many calls report what."""
     known = dict(rows.together("usage_coverage", "tokens", "reported"))
-    total = rows.total("token_usage")["responses"]
+    total = rows.tables.row("token_usage")["responses"]
     counts = {label: known.get(name, 0) for name, label in _FIELDS.items()}
     title = "No call reports its cached tokens"
     if cached := counts["cached tokens"]:

@@ -55,7 +55,7 @@ def build_tokens(rows: Rows) -> Found:
         name = series_name(row, rows.plan.by)
         place = shown.index(name) if name in shown else len(shown)
         values[row["period"]][place].append(tokens_of(row))
-    total = tokens_of(rows.total("token_usage"))
+    total = tokens_of(rows.tables.row("token_usage"))
     if not amount_of(total):
         return "no call reports tokens"
     note = f" by {rows.noun}; " if rows.plan.by else "; "
@@ -68,7 +68,7 @@ def build_tokens(rows: Rows) -> Found:
 
 def build_calls(rows: Rows) -> Found:
     """Build calls in each period, and in the range before."""
-    plan, usage = rows.plan, rows.total("token_usage")
+    plan, usage = rows.plan, rows.tables.row("token_usage")
     count, old, before = usage["responses"], usage.get("responses_before"), []
     if old is not None:
         earlier = range_before(plan.within, plan.tz)

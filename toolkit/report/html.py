@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
+import jinja2
 from markupsafe import Markup, escape
 
 from toolkit.charts.colors import DARK_MARKS, LIGHT_MARKS, LIGHT_SHADES, shade_of
@@ -28,11 +30,10 @@ from toolkit.report.svg import (
     draw_lines,
     draw_spark,
 )
-from toolkit.report.templates import environment, text_of
 from toolkit.report.tiles import draw_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from toolkit.formatting.figures import Figure, Number
     from toolkit.formatting.text import UsdStyle
@@ -49,6 +50,16 @@ _FUNCTIONS = (
     *(draw_spark, draw_tile, color_class, format_range, plural, usd_places),
 )
 _LONGEST = 32  # characters of a word that is not broken
+
+
+def environment() -> jinja2.Environment:
+    """Return an environment that escapes text; undefined names are errors."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("toolkit", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
 
 
 def to_html(content: ReportContent) -> str:
@@ -79,24 +90,17 @@ def to_html(content: ReportContent) -> str:
 def _style_sheet(own: Iterable[str]) -> str:
     """Return the style sheet of the page, with the user's own colours."""
     names = sorted({*LIGHT_SHADES, *LIGHT_MARKS, *(c for c in own if c[0] == "#")})
-    light, dark = (
-        _variables(marks)
-        + "".join(
-            f".{color_class(name)}{{--f:{shade.fill};--t:{shade.text}}}"
-            for name in names
-            for shade in [shade_of(name, dark=marks is DARK_MARKS)]
-        )
-        for marks in (LIGHT_MARKS, DARK_MARKS)
-    )
-    sheet = " ".join(_COMMENT.sub("", text_of("page.css")).split())
+    themes = []
+    for marks in (LIGHT_MARKS, DARK_MARKS):
+        rules = [f":root{{{';'.join(f'--{name}:{marks[name]}' for name in marks)}}}"]
+        for name in names:
+            fill, text = shade_of(name, dark=marks is DARK_MARKS)
+            rules.append(f".{color_class(name)}{{--f:{fill};--t:{text}}}")
+        themes.append("".join(rules))
+    light, dark = themes
+    text = files("toolkit.report").joinpath("page.css").read_text("utf-8")
+    sheet = " ".join(_COMMENT.sub("", text).split())
     return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}{sheet}"
-
-
-def _variables(colors: Mapping[str, str]) -> str:
-    """Return the rule that sets the colours of a theme."""
-    return ":root{{{}}}".format(
-        ";".join(f"--{name}:{hex_}" for name, hex_ in colors.items())
-    )
 
 
 def _cleaned(value: object) -> object:

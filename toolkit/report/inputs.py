@@ -91,7 +91,7 @@ class Plan(NamedTuple):
         """The range of the charts: it ends now if the range is open or ends later."""
         if self.is_open:
             return self.range
-        latest = max(self.now, *filter(None, (self.within.start, self.last_call)))
+        latest = max([self.now, *filter(None, (self.within.start, self.last_call))])
         latest += timedelta(microseconds=1)  # the end is exclusive
         return {**self.range, "until": min(latest, self.within.end or latest)}
 

@@ -14,9 +14,10 @@ from unicodedata import combining, east_asian_width
 
 from markupsafe import Markup
 
+from toolkit.formatting.markdown import SIGNS, code_span
 from toolkit.formatting.text import format_count, format_name, format_usd
+from toolkit.report.html import environment
 from toolkit.report.model import Bars, Dots, Timeline
-from toolkit.report.templates import environment
 from toolkit.report.wording import percent, usd
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from toolkit.formatting.figures import Figure
     from toolkit.report.model import Kind, ReportContent
 
-# What Markdown, GitHub or a chat would interpret.
-_SIGNS = re.compile(
-    r"[`*\\|@\[\]]|<[A-Za-z/!?]|&[#\w]|(?<!\w)_|_(?!\w)|#\d|://|www\.|~\S|\$(?!\d)"
-    r"|:[a-z_+-]+:|^([#>+-]|\d+[.)])( |$)"
-)
 _WORDS = re.compile(r"[^\W_]+( [^\W_]+)*")  # a name that may stand in a sentence
 _WIDEST = 98  # characters of a table
 _MOST_NAMES = 500  # that are looked for in sentences
@@ -62,7 +58,7 @@ class _Writer:
         if isinstance(text, Markup):
             return text
         parts = self._names.split(" ".join(str(text).split()))
-        if any(map(_SIGNS.search, parts[::2])):
+        if any(map(SIGNS.search, parts[::2])):
             return _code(str(text))
         parts[1::2] = map(_code, parts[1::2])
         return Markup("".join(parts))  # noqa: S704 - without signs
@@ -90,18 +86,8 @@ def _names_of(content: ReportContent) -> Iterable[str | None]:
 
 
 def _code(text: str) -> Markup:
-    """Return text as a code span.
-
-    Examples
-    --------
-    >>> print(_code("a`b"))
-    `` a`b ``
-    """
-    # A backslash before a pipe would escape the pipe in a table.
-    text = " ".join(text.split()).replace("\\|", "\\ |")
-    ticks = max(map(len, re.findall("`+", text)), default=0)
-    fence, pad = "`" * (ticks + 1), " " if ticks else ""
-    return Markup(f"{fence}{pad}{text}{pad}{fence}")  # noqa: S704 - nothing ends it
+    """Return text as a code span."""
+    return Markup(code_span(text))  # noqa: S704 - nothing ends it
 
 
 def _table(text: str, sides: str) -> Markup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +13,15 @@ import polars as pl
 
 from toolkit import system
 from toolkit.charts.colors import check_colors
-from toolkit.errors import OptionError, WriteError, check_word
+from toolkit.errors import OptionError, check_word
 from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import Moment, Period, Span, chosen, moment
-from toolkit.formatting.parameters import check_path, check_type, share_parameters
+from toolkit.formatting.parameters import (
+    check_ending,
+    check_path,
+    check_type,
+    share_parameters,
+)
 from toolkit.metrics.options import Choices, check_options
 from toolkit.metrics.spending import cost
 from toolkit.pricing.budgets import Budget as MonthBudget
@@ -29,7 +33,6 @@ from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import TILES
 from toolkit.report.restated import read_report
-from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
@@ -101,11 +104,11 @@ class Report:
 
     def json(self) -> str:
         """Return the report as JSON: see ``docs/report.schema.json``."""
-        return to_json(self.content)
+        return self.content.json()
 
     def data(self) -> dict[str, Any]:
         """Return the data of the JSON."""
-        return to_data(self.content)
+        return self.content.data()
 
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
@@ -116,8 +119,8 @@ class Report:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file in the format of its suffix: .html, .md, .json or .png."""
-        data = _FORMATS[_format_of(path)](self)
-        _write_whole(Path(path), data.encode() if isinstance(data, str) else data)
+        data = _FORMATS[check_ending("to", path, _FORMATS)](self)
+        system.write_whole(Path(path), data.encode() if isinstance(data, str) else data)
 
     def costs(self, column: str) -> pl.DataFrame:
         """Return the costs of each value of a column over the range."""
@@ -240,7 +243,8 @@ def write_report(
     files = [to] if isinstance(to, str | os.PathLike) else to
     check_type("to", files, Sequence, "a path, or a list of them")
     for file in files:
-        _format_of(file)
+        path = check_path("to", file, "a path, or a list of them")
+        check_ending("to", path, _FORMATS)
     if colors is not None:
         check_type("colors", colors, Mapping, "a colour for each name, as a dict")
     within = chosen(last, since, until, tz, now=now)
@@ -284,6 +288,10 @@ def write_report(
     plan = plan._replace(last_call=latest.item())
     given: Options = {
         "prices": None if prices is None else os.fspath(prices),
+        "against": None if against is None else os.fspath(against),
+        "title": None if title == _TITLE else title,
+        "section": [] if plan.sections == tuple(TILES) else plan.sections,
+        "color": [f"{name}={color}" for name, color in plan.colors.items()],
         "tag": [f"{name}={path}" for name, path in (options.get("tags") or {}).items()],
         "month_budget": [budgets] if isinstance(budgets, str) else list(budgets),
     }
@@ -316,24 +324,3 @@ def _check_sections(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         check_word("sections", name, tuple(TILES))
     return tuple(dict.fromkeys(names))
-
-
-def _format_of(path: str | os.PathLike[str]) -> str:
-    """Return the suffix of a file; raise `OptionError` if it is not a format."""
-    suffix = Path(check_path("to", path, "a path, or a list of them")).suffix.lower()
-    if suffix not in _FORMATS:
-        expected = f"a file that ends in {', '.join(_FORMATS)}"
-        raise OptionError("to", os.fspath(path), expected=expected)
-    return suffix
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file under another name, then rename it: never half a report."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        system.write(part, data)
-        system.replace(part, path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise WriteError(os.fspath(path), cause=error) from error

@@ -14,9 +14,8 @@ from toolkit.expressions.time_ranges import Span
 from toolkit.formatting.figures import Figure
 from toolkit.metrics.options import check_options
 from toolkit.report.metric_tables import MetricTables, figure_of
-from toolkit.report.model import Head, Period, Restated, RestatedRow
+from toolkit.report.model import SCHEMA_VERSION, Head, Period, Restated, RestatedRow
 from toolkit.report.provenance import versions
-from toolkit.report.to_json import SCHEMA_VERSION
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
@@ -25,20 +24,20 @@ if TYPE_CHECKING:
 
     from toolkit.formatting.figures import Bound
     from toolkit.report.inputs import ReportInputs
+    from toolkit.report.model import Kind
 
-# The figures of a period: metric and measure.
-_FIGURES = {
-    "calls": ("token_usage", "responses"),
-    "tokens": ("token_usage", "total_tokens"),
-    "cost": ("cost", "cost"),
-    "calls_unpriced": ("cost", "responses_unpriced"),
-    "calls_cut_off": ("truncation_rate", "responses_truncated"),
+# The figures of a period: metric and measure, label and kind.
+_FIGURES: dict[str, tuple[str, str, str, Kind]] = {
+    "calls": ("token_usage", "responses", "calls", "count"),
+    "tokens": ("token_usage", "total_tokens", "tokens", "count"),
+    "cost": ("cost", "cost", "cost", "usd"),
+    "calls_unpriced": ("cost", "responses_unpriced", "calls without a price", "count"),
+    "calls_cut_off": (
+        *("truncation_rate", "responses_truncated"),
+        *("answers cut off", "count"),
+    ),
 }
-_LABELS = {
-    "calls_unpriced": "calls without a price",
-    "calls_cut_off": "answers cut off",
-}
-_NO_CALLS = dict.fromkeys(_FIGURES, Figure(0))
+_NO_CALLS = Period(None, None, False, **dict.fromkeys(_FIGURES, Figure(0)))
 
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -67,9 +66,9 @@ def build_periods(tables: MetricTables) -> list[Period]:
     plan = tables.plan
     options = {"every": plan.every, "by": (), "fill": True, **plan.axis}
     rows: dict[datetime | None, dict[str, Any]] = {}
-    for name, (metric, measure) in _FIGURES.items():
+    for name, (metric, measure, *_) in _FIGURES.items():
         table = tables.table(metric, **options).with_columns(plan.is_partial)
-        for row in table.iter_rows(named=True):
+        for row in table.to_dicts():
             start, end = row["period"], row["period_end"]
             found = {"start": start, "end": end, "is_partial": bool(row["partial"])}
             figure = figure_of(metric, measure, row)
@@ -91,7 +90,7 @@ def build_restated(
     late = {start for start in after.keys() - known.keys() if start < max(known)}
     complete = {start for start, period in known.items() if not period.is_partial}
     pairs = {
-        start: _changed(known.get(start), after.get(start))
+        start: _changed(known.get(start, _NO_CALLS), after.get(start, _NO_CALLS))
         for start in sorted(complete | late)
     }
     repaired = 0
@@ -101,12 +100,11 @@ def build_restated(
     grown = int(sum(max(Decimal(0), (new - old).number) for old, new in counts))
     rows = []
     for start, pair in pairs.items():
-        period = known.get(start) or after[start]
-        ends = (period.start or start, period.end or start)
+        period, why = known.get(start) or after[start], _reason(pair, repaired, grown)
         for name, (old, new) in pair.items():
-            label, kind = _LABELS.get(name, name), "usd" if name == "cost" else "count"
-            why = _reason(pair, repaired, grown)
-            rows.append(RestatedRow(*ends, name, label, kind, old, new, why))  # type: ignore[arg-type]
+            *_, label, kind = _FIGURES[name]
+            ends = period.start or start, period.end or start
+            rows.append(RestatedRow(*ends, name, label, kind, old, new, why))
     report = f"the earlier report ({of['words']})"
     title, note = f"All figures of {report} still hold", ""
     if not complete:
@@ -139,15 +137,11 @@ def _figure(value: float | str | None, bound: Bound) -> Figure:
     return Figure(None if value is None else Decimal(str(value)), bound)
 
 
-def _changed(
-    period: Period | None, new: Period | None
-) -> dict[str, tuple[Figure, Figure]]:
-    """Return the figures of a period that differ; one that is missing had no calls."""
-    before, after = (_NO_CALLS if one is None else vars(one) for one in (period, new))
+def _changed(old: Period, new: Period) -> dict[str, tuple[Figure, Figure]]:
+    """Return the figures of a period that differ."""
+    pairs = {name: (getattr(old, name), getattr(new, name)) for name in _FIGURES}
     return {
-        name: (before[name], after[name])
-        for name in _FIGURES
-        if before[name].value != after[name].value
+        name: pair for name, pair in pairs.items() if pair[0].value != pair[1].value
     }
 
 
@@ -162,9 +156,8 @@ def _reason(
         if repaired <= 0:
             return "late lines"
         return "lines repaired" if repaired >= grown else "late and repaired lines"
-    if "tokens" in changed or "calls_cut_off" in changed:
-        return "other lines"
-    return "prices"
+    is_other = "tokens" in changed or "calls_cut_off" in changed
+    return "other lines" if is_other else "prices"
 
 
 def _note(before: Mapping[str, str], repaired: int, grown: int) -> str:

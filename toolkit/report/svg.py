@@ -157,14 +157,16 @@ def draw_budget(budget: Budget, width: int, look: str) -> Markup:
             drawing.line("whisker", x, top - 5 - size, end, top - 5 + size)
     for (x, row), (_, runs) in zip(rows_above, above, strict=True):
         drawing.text(x, top - 16 - 16 * row, *runs)
-    lines = max(row for _, row in rows_below[:count])
     for number, ((x, row), (_, runs)) in enumerate(zip(rows_below, below, strict=True)):
         if number < count or row == 0:  # a tick without room is left out
             drawing.text(x, bottom + 22 + 16 * row, *runs)
-    words = f"{write(budget.spent, 'usd', words=True)} spent"
-    if budget.forecast.is_known:
-        words += f", {write(budget.forecast, 'usd', words=True)} expected"
-    label = f"Bar: {words}, limit {write(budget.limit, 'usd', words=True)}"
+    lines = max(row for _, row in rows_below[:count])
+    spent_text, expected, limit_text = (
+        write(one, "usd", words=True)
+        for one in (budget.spent, budget.forecast, budget.limit)
+    )
+    expected = f", {expected} expected" if budget.forecast.is_known else ""
+    label = f"Bar: {spent_text} spent{expected}, limit {limit_text}"
     return drawing.svg(label, f"chart {look}", (width, bottom + 28 + 16 * lines))
 
 
@@ -179,11 +181,11 @@ def _budget_texts(
     spent, forecast, limit, most, low, high = (
         write(one, "usd", usd_places(figures)) for one in figures
     )
+    _, end, at_limit, at_most, *_ = (size_of(one) * scale for one in figures)
     days = f" spent in {plural(budget.days, 'day')}"
     above: list[_Label] = [(0, [(spent, "i b"), (days, "m")])]
-    below: list[_Label] = [(size_of(budget.limit) * scale, [(f"limit {limit}", "i b")])]
+    below: list[_Label] = [(at_limit, [(f"limit {limit}", "i b")])]
     if budget.forecast.is_known:
-        end = size_of(budget.forecast) * scale
         last = monthrange(budget.month.year, budget.month.month)[1]
         by = f" expected by {format_day(budget.month.replace(day=last), 'short')}"
         runs = [(forecast, "i b"), (by, "m")]
@@ -193,26 +195,20 @@ def _budget_texts(
             below += [(end, [likely])] if is_narrow else []
         above.append((end - runs_width(runs) / 2, runs))
     if budget.with_unpriced.is_known:
-        words = f"with calls without a price {most}"
-        below.append((size_of(budget.with_unpriced) * scale, [(words, "m")]))
+        below.append((at_most, [(f"with calls without a price {most}", "m")]))
     return above, below
 
 
 def _packed(labels: Iterable[_Label], width: float) -> list[tuple[float, int]]:
     """Return start and row of labels: close to their middles, none over another."""
-    places: list[tuple[float, int]] = []
-    taken: set[tuple[int, float, float]] = set()  # row, start and end
+    taken: list[tuple[float, float, int]] = []  # start, end and row
     for middle, runs in labels:
-        size, row = runs_width(runs), 0
+        size = runs_width(runs)
         x = max(0.0, min(middle - size / 2, width - size))
-        while any(
-            row == other and start - 12 < x + size and x < end + 12
-            for other, start, end in taken
-        ):
-            row += 1
-        taken.add((row, x, x + size))
-        places.append((x, row))
-    return places
+        near = {row for start, end, row in taken
+                if start - 12 < x + size and x < end + 12}  # fmt: skip
+        taken.append((x, x + size, min({*range(len(near) + 1)} - near)))
+    return [(x, row) for x, _, row in taken]
 
 
 # --- Bars in tables ------------------------------------------------------------------

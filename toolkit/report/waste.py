@@ -85,7 +85,7 @@ def _main_model(
     """Return the model that has most of the cost of a group, and that in words."""
 
     def spent(model: Row) -> tuple[Any, int]:
-        return model[f"cost_{name}"] or 0, model[f"responses_{name}"]
+        return model[f"cost_{name}"] or 0, model[f"responses_{name}"] or 0
 
     main = max(models, key=spent)
     (amount, number), model = spent(main), main["name"]
