@@ -140,22 +140,21 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
 
 
 def _draw_heat(drawing: Drawing, chart: Heat) -> float:
-    """Draw cells that are darker the more they count; unknown ones are open."""
+    """Draw cells that are darker the more they count."""
     left, high = _room(chart.rows), 21
-    peak = max((count or 0 for row in chart.counts for count in row), default=0) or 1
-    wide = (_WIDTH - left) / (len(chart.columns) or 1)
+    peak = max(count for row in chart.counts for count in row)
+    wide = (_WIDTH - left) / len(chart.columns)
     cells: dict[str, list[str]] = {}
     for line, (name, counts) in enumerate(zip(chart.rows, chart.counts, strict=True)):
         y = 6 + high * line
         drawing.name(0, y + high / 2 + _BELOW, name, left - 8)
         for place, count in enumerate(counts):
-            level = max(round(_SHADES * (count or 0) / peak), 1 if count else 0)
-            shade = "" if count is None else f"{0.05 + level / 10:.2f}"
+            level = max(round(_SHADES * count / peak), 1 if count else 0)
+            shade = f"{0.05 + level / 10:.2f}"
             size = f"h{wide - 1:.1f}v20h-{wide - 1:.1f}z"
             cells.setdefault(shade, []).append(f"M{left + wide * place:.1f} {y}{size}")
     for shade, paths in cells.items():
-        more = {"fill-opacity": shade} if shade else {}
-        drawing.add("path", "f c-ink" if shade else "open", d="".join(paths), **more)
+        drawing.add("path", "f c-ink", d="".join(paths), **{"fill-opacity": shade})
     bottom = 6.0 + high * len(chart.rows)
     drawing.below(chart.columns, left, wide, bottom + 16)
     return bottom + 22
