@@ -247,9 +247,8 @@ def _histogram(
             is_unseen(name).alias("unseen"),
         )
         if near is not None:
-            on = [*work.when, *work.query.by, "~range"]
-            ranges = near.lazy().filter(pl.col("tokens") == name).select(on)
-            rows = rows.join(ranges, on=on, how="semi", nulls_equal=True)
+            ranges = near.filter(tokens=name)["~range"].unique()
+            rows = rows.filter(pl.col("~range").is_in(ranges.implode()))
         table = group(rows, keys, *figures)
         tables.append(table.with_columns(pl.lit(name).alias("tokens")))
     return pl.concat(tables)
