@@ -219,7 +219,7 @@ def test_a_bar_says_its_ratio_and_what_that_is_of() -> None:
 
     ax = charts.plot_truncation_rate(frame)
 
-    assert label_texts(ax) == ["33.3% · 1 of 3 calls", "a"]
+    assert label_texts(ax) == ["33.3% · 1 of 3", "a"]
     assert note(ax) == "5 calls · 2 calls without a finish reason · unknown: b"
     (dot,), (between,) = ax.lines, bars(ax)["a"]
     assert points(dot) == pytest.approx([1 / 3])
@@ -283,18 +283,14 @@ def test_shares_over_time_make_100_percent_of_all_series() -> None:
     tops = np.sum([[bar.get_height() for bar in b] for b in bars(ax).values()], axis=0)
     assert tops.tolist() == pytest.approx([1] * 4)
     assert ax.get_ylim()[1] == pytest.approx(1.04)
+    mix = charts.plot_model_mix(frames.model_mix(frames.periods(3), frames.models(8)))
+    tops = np.sum([[bar.get_height() for bar in b] for b in bars(mix).values()], axis=0)
+    assert tops.tolist() == pytest.approx([1] * 3)
+    assert list(bars(mix))[-1] == "3 others"
     # stop of both: (calls - a twelfth - ...) of the period, worked from the rows
     first = frame.filter(pl.col("period") == frame["period"][0])
     stop = first.filter(pl.col("finish_reason") == "stop")["choices"].sum()
     assert bars(ax)["stop"][0].get_height() == stop / first["choices"].sum()
-
-
-def test_the_mix_of_models_makes_100_percent() -> None:
-    ax = charts.plot_model_mix(frames.model_mix(frames.periods(3), frames.models(8)))
-
-    tops = np.sum([[bar.get_height() for bar in b] for b in bars(ax).values()], axis=0)
-    assert tops.tolist() == pytest.approx([1] * 3)
-    assert list(bars(ax))[-1] == "3 others"
 
 
 def test_calls_of_a_tool_are_summed_and_invalid_ones_marked() -> None:
@@ -348,10 +344,12 @@ def test_tools_beyond_sixteen_are_one() -> None:
     assert bars(ax)["4 others"][0].get_width() == 330
 
 
-def test_a_chart_without_tool_calls_says_so() -> None:
-    ax = charts.plot_tool_calls(frames.tool_calls(None, []))
+def test_charts_without_tool_calls_and_without_problems_say_so() -> None:
+    without_calls = charts.plot_tool_calls(frames.tool_calls(None, []))
+    without_problems = charts.plot_log_health(frames.log_health(empty=True))
 
-    assert label_texts(ax) == ["no tool calls"]
+    assert label_texts(without_calls) == ["no tool calls"]
+    assert label_texts(without_problems) == ["no problems found"]
 
 
 def test_health_shows_what_is_odd_and_leaves_out_what_is_sound() -> None:
@@ -381,12 +379,6 @@ def test_further_lines_of_streams_are_no_problem() -> None:
 
     assert "duplicates" in bars(ax)
     assert "chunks" not in bars(ax)
-
-
-def test_a_log_without_problems_says_so() -> None:
-    ax = charts.plot_log_health(frames.log_health(empty=True))
-
-    assert label_texts(ax) == ["no problems found"]
 
 
 def test_hours_of_the_week_begin_on_monday() -> None:

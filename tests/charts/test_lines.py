@@ -98,23 +98,16 @@ def test_a_point_is_in_the_middle_of_its_period() -> None:
     assert ticks(ax)[0] == "1 Nov\n2026"
 
 
-def test_a_line_is_broken_where_a_period_is_missing() -> None:
-    days = (1, 2, 4, 5)
+def test_a_line_is_broken_where_a_period_is_missing_or_the_ratio_is_null() -> None:
+    cuts = ((1, 3), (2, 4), (3, None), (4, 5), (5, 6))
+    rows = [{"day": day, "cut": cut} for day, cut in cuts]
 
-    ax = charts.plot_truncation_rate(rates(*({"day": d, "cut": 3} for d in days)))
+    null = charts.plot_truncation_rate(rates(*rows))
+    missing = charts.plot_truncation_rate(rates(*rows[:2], *rows[3:]))
 
-    assert points(lines(ax)["a"]) == [0.03, 0.03, None, 0.03, 0.03]
-
-
-def test_a_line_is_broken_where_the_ratio_is_null() -> None:
-    cuts = (3, 4, None, 5, 6)
-
-    ax = charts.plot_truncation_rate(
-        rates(*({"day": d + 1, "cut": cut} for d, cut in enumerate(cuts)))
-    )
-
-    assert points(lines(ax)["a"]) == [0.03, 0.04, None, 0.05, 0.06]
-    assert note(ax) == (
+    for ax in (null, missing):
+        assert points(lines(ax)["a"]) == [0.03, 0.04, None, 0.05, 0.06]
+    assert note(null) == (
         "500 calls · 100 calls without a finish reason · median of 100 calls per point"
     )
 
@@ -235,26 +228,19 @@ def test_folded_perplexity_is_that_of_all_tokens() -> None:
     assert points(lines(ax)["2 others"]) == [pytest.approx(np.exp(2), abs=1e-4)]
 
 
-def test_what_the_metric_folded_is_grey_and_counted_and_drawn_as_it_is() -> None:
+@pytest.mark.parametrize("name", ["a", "other"])
+def test_what_the_metric_folded_is_grey_and_counted_and_drawn_as_it_is(
+    name: str,
+) -> None:
     frame = rates(
-        {"day": 1, "cut": 4, "model": "a"}, {"day": 1, "cut": 7, "model": "other"}
+        {"day": 1, "cut": 4, "model": name}, {"day": 1, "cut": 7, "model": "other"}
     ).insert_column(4, pl.Series("folded", [0, 6]))
 
     ax = charts.plot_truncation_rate(frame)
 
+    assert points(lines(ax)[name]) == [0.04]
     assert points(lines(ax)["6 others"]) == [0.07]
     assert to_hex(lines(ax)["6 others"].get_color()) == LIGHT.muted.lower()
-
-
-def test_a_model_called_other_is_distinct_from_the_rest() -> None:
-    frame = rates(
-        {"day": 1, "cut": 4, "model": "other"}, {"day": 1, "cut": 7, "model": "other"}
-    ).insert_column(4, pl.Series("folded", [0, 6]))
-
-    ax = charts.plot_truncation_rate(frame)
-
-    assert points(lines(ax)["other"]) == [0.04]
-    assert points(lines(ax)["6 others"]) == [0.07]
 
 
 def test_shares_end_at_100_percent_and_higher_values_are_noted_and_not_drawn() -> None:
@@ -271,17 +257,15 @@ def test_shares_end_at_100_percent_and_higher_values_are_noted_and_not_drawn() -
     )
 
 
-def test_small_shares_use_the_whole_height() -> None:
-    ax = charts.plot_truncation_rate(rates({"day": 1, "cut": 1}, {"day": 2, "cut": 2}))
+@pytest.mark.parametrize(("cuts", "top"), [((1, 2), 0.02), ((0, 0), 0.1)])
+def test_small_shares_use_the_whole_height_from_the_zero_line(
+    cuts: tuple[int, int], top: float
+) -> None:
+    days = enumerate(cuts, start=1)
+    ax = charts.plot_truncation_rate(rates(*({"day": d, "cut": c} for d, c in days)))
 
-    assert ax.get_ylim()[1] == pytest.approx(0.02 * 1.04)
-
-
-def test_shares_of_zero_are_on_the_zero_line() -> None:
-    ax = charts.plot_truncation_rate(rates({"day": 1, "cut": 0}, {"day": 2, "cut": 0}))
-
-    assert points(lines(ax)["a"]) == [0, 0]
-    assert ax.get_ylim() == (0, pytest.approx(0.104))
+    assert points(lines(ax)["a"]) == [cut / 100 for cut in cuts]
+    assert ax.get_ylim() == (0, pytest.approx(1.04 * top))
 
 
 def test_a_chart_without_known_values_says_so() -> None:
@@ -399,13 +383,14 @@ def test_small_multiples_have_a_line_of_each_series_and_the_rate_of_all_its_call
     assert heights["b"] == [0.24, None, 0.08]
     assert heights["a"] == [1.0, 0.6, 1.4]
     assert label_texts(ax) == [
-        "10.1% · 12 of 119 calls",
-        "5% · 15 of 300 calls",
+        "10.1% · 12 of 119",
+        "5% · 15 of 300",
         "b",
         "a",
     ]
     assert "each row from 0 to 10%" in subtitle(ax)
-    assert note(ax).endswith("median of 100 calls per point")
+    # 19, 50, 50, 100, 100, 100
+    assert note(ax).endswith("median of 75 calls per point")
 
 
 def test_small_multiples_of_few_calls_have_no_lines() -> None:

@@ -166,8 +166,8 @@ def test_a_share_is_lines_over_time_and_bars_without_periods(
 
     assert {"a", "b"} <= {*lines(over_time)}
     assert label_texts(whole) == [
-        "50% · 1 of 2 calls",
-        "0% · 0 of 1 calls",
+        "50% · 1 of 2",
+        "0% · 0 of 1",
         "b",
         "a",
     ]

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.core import TyperOption
-from typer.main import get_command
 
 import toolkit
 from tests.support.command import run
@@ -52,7 +50,7 @@ def test_the_help_fits_one_screen(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_command_of_the_help_exists_and_has_its_own() -> None:
-    commands = list(get_command(app._app).commands)
+    commands = list(app._COMMANDS)
     assert len(commands) <= 16
     for command in commands:
         done = run(command, "--help")
@@ -64,11 +62,11 @@ def test_every_command_of_the_help_exists_and_has_its_own() -> None:
 
 def test_an_option_means_the_same_in_all_commands() -> None:
     meanings: dict[str, set[str]] = {}
-    for command in get_command(app._app).commands.values():
-        for option in command.params:
-            if isinstance(option, TyperOption):
-                meaning = str(option.help).partition("  [default")[0]
-                meanings.setdefault(option.opts[0], set()).add(meaning)
+    for command in app._COMMANDS.values():
+        for option in command.options.values():
+            if option.flag:
+                meaning = option.help.partition("  [default")[0]
+                meanings.setdefault(option.flag, set()).add(meaning)
 
     # What is written, of a form of its own; how many lines, or each; chart or report.
     several = {name for name, texts in meanings.items() if len(texts) > 1}
@@ -521,7 +519,7 @@ main()
     "module",
     [
         "toolkit.cli.app",
-        "typer",
+        "toolkit.cli.command_line",
         "toolkit.cli.output",
         "polars",
         "toolkit.reading.framing",

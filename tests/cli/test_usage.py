@@ -11,6 +11,7 @@ import pytest
 
 import toolkit
 from tests.support.command import run
+from toolkit.testing import make_response
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ from tests.support.command import run
         ("tokens data/sample --topp 3", "no option '--topp' (did you mean '--top'?)"),
         ("-x", "no option '-x'"),
         ("tokens data/sample --top", "--top: expected a value, got none"),
-        ("tokens data/sample --fill=3", "--fill: expected no value"),
+        ("tokens data/sample --fill=3", "--fill: expected no value, got '3'"),
         ("verify a b", "expected no more arguments, got 'b'"),
         (
             "tokens data/sample --top x",
@@ -59,6 +60,46 @@ def test_wrong_usage_is_one_sentence(arguments: str, sentence: str) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"toolkit: {sentence}\n"
+
+
+def test_words_are_options_with_their_values_or_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-a.jsonl", "b.jsonl"):
+        line = make_response(id=name, model="gpt-4o", created=1793620800)
+        Path(name).write_text(json.dumps(line), encoding="utf-8")
+    Path("bill.csv").write_text(
+        "date,model,num_requests\n2026-11-02,gpt-4o,2\n", encoding="utf-8"
+    )
+
+    def rows(*words: str) -> list[dict[str, object]]:
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (0, "")
+        found: list[dict[str, object]] = json.loads(done.stdout)
+        return found
+
+    # A value may be behind a sign of equality, and may begin with a hyphen; options may
+    # be anywhere, and behind -- there are none.
+    [row] = rows("tokens", "--json", "b.jsonl", "--every=none", "--", "-a.jsonl")
+    assert row["responses"] == 2
+    assert run("sample", "--lines=1", "--seed", "-1").stdout.count("\n") == 1
+    # The last word is the bill, the ones before it are logs.
+    named = ("--", "-a.jsonl", "b.jsonl", "bill.csv")
+    assert {row["explanation"] for row in rows("reconcile", "--json", *named)} == {
+        "agrees"
+    }
+    assert run("reconcile", "bill.csv").stderr == (
+        "toolkit: expected LOG|DIR (file, directory, glob, - or s3://bucket/key; an "
+        "export), got none\n"
+    )
+
+
+def test_the_help_is_as_wide_as_the_terminal() -> None:
+    for columns in (40, 60, 200):
+        lines = run("report", "--help", columns=columns).stdout.splitlines()
+        assert max(map(len, lines[5:])) <= max(60, min(columns, 80))
+        assert "-h, --help" in lines[-1]
 
 
 def test_a_misspelt_command_gets_a_suggestion() -> None:

@@ -16,11 +16,10 @@ import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 import toolkit
+from tests.support.command import run as run_command
 from toolkit import system
-from toolkit.cli.app import _app
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
 from toolkit.exports import compact
 from toolkit.schema import CHOICES
@@ -204,9 +203,9 @@ def test_compacting_what_is_not_an_export_raises_and_creates_nothing(
 
 
 def test_the_command_prints_how_many_directories_it_compacted(out: Path) -> None:
-    done = CliRunner().invoke(_app, ["compact", str(out)])
+    done = run_command("compact", str(out))
 
     days = 3 if datetime.now(UTC).date() > TODAY else 2
-    assert done.exit_code == 0
+    assert done.returncode == 0
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"{days + 1} directories compacted: ")

@@ -18,11 +18,10 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from typer.testing import CliRunner
 
 import toolkit
+from tests.support.command import run as run_command
 from tests.support.store import Bucket, make_bucket, run_server
-from toolkit.cli.app import _app
 from toolkit.errors import DamagedExportError
 from toolkit.exports import distributed as sharing
 from toolkit.exports import tracking
@@ -569,9 +568,9 @@ def test_the_command_prints_how_many_are_open_and_leaves_out_what_is_0(
 ) -> None:
     def said(*options: str) -> str:
         words = ["export", str(logs.folder), "--to", str(logs.out), *options]
-        done = CliRunner().invoke(_app, words)
-        assert done.exit_code == 0, done.output
-        return done.output.partition(" (")[0]
+        done = run_command(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stderr.partition(" (")[0]
 
     logs.append(BEGIN + chunk("b", "x") + whole("w"))
     assert said() == "1 new response from 1 log; 2 still open"

@@ -12,12 +12,11 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 import toolkit
 from tests.support.command import run
+from tests.support.command import run as run_command
 from toolkit import system
-from toolkit.cli.app import _app
 from toolkit.errors import BusyError, OptionError, RejectsWarning, WriteError
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response, write_sample
@@ -187,7 +186,7 @@ def test_the_limit_of_rejects_applies_to_this_run_after_its_commit(
             "--max-rejects",
             limit,
         ]
-        return CliRunner().invoke(_app, words).exit_code
+        return run_command(*words).returncode
 
     assert run("0") == 4
     assert toolkit.ledger(tmp_path / "out")["rejected"].item() == 1

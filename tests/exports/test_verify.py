@@ -9,10 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import _app
+from tests.support.command import run as run_command
 from toolkit.errors import DamagedExportError, NotAnExportError
 from toolkit.testing import make_response, write_sample
 
@@ -180,14 +179,14 @@ def test_verifying_what_is_not_an_export_raises(out: Path) -> None:
 
 
 def test_the_command_prints_a_line_for_each_fault_and_exits_1(out: Path) -> None:
-    sound = CliRunner().invoke(_app, ["verify", str(out)])
+    sound = run_command("verify", str(out))
     for part in parts(out)[:2]:
         part.write_bytes(b"PAR1 nothing PAR1")
-    damaged = CliRunner().invoke(_app, ["verify", str(out)])
+    damaged = run_command("verify", str(out))
 
-    assert (sound.exit_code, sound.stdout) == (0, "")
+    assert (sound.returncode, sound.stdout) == (0, "")
     assert "0 faults" in sound.stderr
-    assert damaged.exit_code == 1
+    assert damaged.returncode == 1
     named = [line for line in damaged.stdout.splitlines() if "cannot be read" in line]
     assert len(named) == 2
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 import toolkit
-from toolkit.cli.app import _app
-from toolkit.errors import OptionError, WriteError
+from tests.support.command import run as run_command
+from toolkit.errors import OptionError
 from toolkit.metrics import measure
 from toolkit.testing import make_choices, make_response
 
@@ -81,14 +80,15 @@ def test_the_commands_take_prices_where_money_is(prices: Path, tmp_path: Path) -
     log.write_text(json.dumps(response), encoding="utf-8")
     options = ["--prices", str(prices), "--every", "none", "--csv"]
 
-    printed = CliRunner().invoke(_app, ["metric", "cost", str(log), *options])
-    refused = CliRunner().invoke(_app, ["metric", "model_mix", str(log), *options])
+    printed = run_command("metric", "cost", str(log), *options)
+    refused = run_command("metric", "model_mix", str(log), *options)
 
     assert "0.0025" in printed.stdout
-    assert isinstance(refused.exception, OptionError)
+    assert refused.returncode == 2
+    assert "--prices: expected" in refused.stderr
     picture = tmp_path / "cost.png"
     asked = ["plot", "cost", str(log), "--to", str(picture), "--prices", str(prices)]
-    assert CliRunner().invoke(_app, asked).exit_code == 0
+    assert run_command(*asked).returncode == 0
     assert picture.stat().st_size > 0
 
 
@@ -101,9 +101,9 @@ def test_prices_of_a_configuration_are_for_money_only(
     monkeypatch.chdir(tmp_path)
     toolkit.testing.write_sample(tmp_path / "log.jsonl", 20)
 
-    done = CliRunner().invoke(_app, ["metric", "model_mix", "log.jsonl"])
+    done = run_command("metric", "model_mix", "log.jsonl")
 
-    assert done.exit_code == 0, done.exception
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_chart_without_a_folder_to_write_to_is_an_error_before_logs_are_read(
@@ -111,7 +111,7 @@ def test_a_chart_without_a_folder_to_write_to_is_an_error_before_logs_are_read(
 ) -> None:
     asked = ["plot", "cost", "nowhere.jsonl", "--to", str(tmp_path / "no" / "a.png")]
 
-    done = CliRunner().invoke(_app, asked)
+    done = run_command(*asked)
 
-    assert isinstance(done.exception, WriteError)
-    assert done.exception.path == asked[-1]
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"toolkit: {asked[-1]}: cannot write: ")

@@ -12,11 +12,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import toolkit
+from tests.support.command import run as run_command
 from toolkit import metrics
-from toolkit.cli.app import _app
 from toolkit.errors import MissingColumnsError, OptionError
 from toolkit.expressions import vendor
 from toolkit.expressions.vendors import seller_named
@@ -186,8 +185,8 @@ def log(tmp_path: Path) -> Path:
 
 def run(*words: str) -> list[dict[str, str]]:
     """Run the command, and return its CSV."""
-    done = CliRunner().invoke(_app, [*words, "--csv"], catch_exceptions=False)
-    assert done.exit_code == 0, done.stderr
+    done = run_command(*words, "--csv")
+    assert done.returncode == 0, done.stderr
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
 
@@ -215,11 +214,11 @@ def test_the_commands_take_computed_series_and_a_provider(
     assert found == costs
     data = tmp_path / "report.json"
     words = ["report", str(log), "--to", str(data), "--by", "vendor", *served]
-    assert CliRunner().invoke(_app, words).exit_code == 0
+    assert run_command(*words).returncode == 0
     report = json.loads(data.read_text("utf-8"))
     assert [row["name"] for row in report["models"]["rows"]] == ["cerebras"]
     assert "--provider Cerebras" in report["made"]["command"]
     chart = tmp_path / "cost.png"
     for name in ("cost", "overview"):
         words = ["plot", name, str(log), "--to", str(chart), "--by", "maker", *served]
-        assert CliRunner().invoke(_app, words).exit_code == 0
+        assert run_command(*words).returncode == 0

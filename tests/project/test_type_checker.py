@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 # Skipped: nothing of them matters here, and they take long.
 SKIPPED = (
-    *("pyarrow", "matplotlib", "numpy", "pandas", "typer", "rich", "genai_prices"),
+    *("pyarrow", "matplotlib", "numpy", "pandas", "rich", "genai_prices"),
     *("obstore", "msgspec"),
 )
 SUBCLASS = """

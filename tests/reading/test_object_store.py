@@ -455,7 +455,7 @@ def test_polars_gets_a_region_if_none_is_set(bucket: Bucket) -> None:
 
     options = object_store.polars_options(bucket.out)
 
-    assert options == {"aws_region": "us-east-1", "allow_http": "false"}
+    assert options == {"aws_region": "us-east-1", "allow_http": "true"}
 
 
 def test_without_obstore_an_address_raises_with_what_to_install(bucket: Bucket) -> None:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from tests.report import example
-from toolkit.report.to_json import SCHEMA_VERSION, to_data, to_json
+from toolkit.report.model import SCHEMA_VERSION
 
 SCHEMA = json.loads(Path("docs/report.schema.json").read_text(encoding="utf-8"))
 EXAMPLES = ["example", "hostile", "one_model", "many_models", "no_prices"]
@@ -31,14 +31,14 @@ def closed(schema: Any) -> Any:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_report_is_valid_and_every_key_is_in_the_schema(name: str) -> None:
-    text = to_json(getattr(example, name)())
+    text = getattr(example, name)().json()
 
     assert text.isascii()
     jsonschema.validate(json.loads(text), closed(SCHEMA))
 
 
 def test_amounts_are_exact_and_figures_have_their_bound() -> None:
-    data = json.loads(to_json(example.example()))
+    data = json.loads(example.example().json())
 
     assert data["schema_version"] == SCHEMA_VERSION == 2
     cost = data["figures"][0]
@@ -51,12 +51,12 @@ def test_amounts_are_exact_and_figures_have_their_bound() -> None:
 
 
 def test_data_has_the_numbers_as_python_has_them() -> None:
-    data = to_data(example.example())
+    data = example.example().data()
     assert data["figures"][0]["value"]["value"] == Decimal("0.85131")
 
 
 def test_what_is_not_in_the_schema_is_an_error() -> None:
-    data = json.loads(to_json(example.example()))
+    data = json.loads(example.example().json())
     del data["answer"]["headline"]
     with pytest.raises(jsonschema.ValidationError, match="headline"):
         jsonschema.validate(data, SCHEMA)

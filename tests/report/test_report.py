@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema
 import pytest
-from typer.testing import CliRunner
 
 import toolkit
 from tests.report.made import at, calls
-from toolkit.cli.app import _app
-from toolkit.errors import OptionError, WriteError
+from tests.support.command import run
+from toolkit.errors import OptionError
 from toolkit.report import write_report
 from toolkit.report.model import TILES
 from toolkit.report.report import _FORMATS
@@ -191,6 +190,14 @@ def test_no_calls_make_a_report_too() -> None:
     assert made.png().startswith(b"\x89PNG")
 
 
+def test_the_command_names_what_changes_the_page() -> None:
+    own = {"title": "Our own", "sections": ["cost"], "colors": {"gpt-4o": "a3"}}
+    command = write_report(make_choices(), **own, **WEEK).content.made.command
+    for option in ("--title 'Our own'", "--section cost", "--color gpt-4o=a3"):
+        assert option in command
+    assert "--title" not in write_report(make_choices()).content.made.command
+
+
 def test_a_range_with_only_an_end_needs_no_call() -> None:
     assert write_report(make_choices(), until="2026-11-10").headline == "No calls."
 
@@ -218,22 +225,6 @@ def test_what_means_nothing_is_refused_before_a_log_is_read(
 
 
 # The command.
-
-
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: object) -> Done:
-    """Run the command here: a process of its own takes seconds."""
-    done = CliRunner().invoke(_app, list(map(str, arguments)))
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -334,9 +325,10 @@ def test_a_page_is_put_in_its_place_at_once_or_not_at_all(
     there = tmp_path / "there.md"
     there.mkdir()
 
-    with pytest.raises(WriteError, match="cannot write"):
-        run("report", log, *SHORT, "--to", there)
+    done = run("report", log, *SHORT, "--to", there)
 
+    assert done.returncode == 1
+    assert f"{there}: cannot write: " in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "there.md"]
 
 

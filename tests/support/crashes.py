@@ -41,7 +41,6 @@ import pandera.polars  # noqa: F401
 import polars as pl
 import pyarrow.parquet as pq
 import rich.progress  # noqa: F401
-import typer  # noqa: F401
 
 CALLS = (
     "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2",

@@ -15,9 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer.main
-from typer.testing import CliRunner
-
 import toolkit
 from tests.support.api_pages import (
     api_sections,
@@ -26,7 +23,7 @@ from tests.support.api_pages import (
     envelope_table,
     in_cell,
 )
-from tests.support.command import environment
+from tests.support.command import run
 from tests.support.report_schema import report_schema
 from toolkit.cli import app as cli
 from toolkit.cli.settings import json_schema
@@ -385,12 +382,9 @@ def reference_page(page: Page) -> str:
 
 def command_page() -> str:
     """Return the page of the command: its help, and that of each of its commands."""
-    group = typer.main.get_command(cli._app)
     parts = [NOTE.strip(), "# The command line"]
-    for name in ("", *group.commands):  # type: ignore[attr-defined]
-        with environment(COLUMNS="80"):
-            words = [name, "--help"] if name else ["--help"]
-            shown = CliRunner().invoke(cli._app, words, prog_name="toolkit").stdout
+    for name in ("", *cli._COMMANDS):
+        shown = run(*name.split(), "--help").stdout
         title = f"toolkit {name}".strip()
         parts += [f"## `{title}`", f"```text\n{shown.strip()}\n```"]
     return "\n\n".join(parts) + "\n"

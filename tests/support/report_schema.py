@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from toolkit.report.model import ReportContent
-from toolkit.report.to_json import SCHEMA_VERSION
+from toolkit.report.model import SCHEMA_VERSION, ReportContent
 
 _ABOUT = f"""\
 Money is text of US dollars, exact; times are ISO 8601. A figure is a value and what it

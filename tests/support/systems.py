@@ -40,7 +40,7 @@ LIBRARIES = (
     "genai_prices", "isal.igzip", "jinja2", "markupsafe", "matplotlib.pyplot",
     "msgspec", "numpy", "pandera.polars", "polars", "pyarrow.compute",
     "pyarrow.parquet", "pydantic", "rich.console", "rich.progress", "rich.table",
-    "subprocess", "typer", "xxhash", "backports.zstd", "unittest.mock",
+    "subprocess", "xxhash", "backports.zstd", "unittest.mock",
 )  # fmt: skip
 
 

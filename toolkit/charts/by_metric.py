@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.charts.counts import draw_change, draw_counts, draw_health, draw_hours
 from toolkit.charts.layout import draw_chart
-from toolkit.charts.ratios import draw_rates, draw_ratio, perplexity
+from toolkit.charts.ratios import draw_ratio
 from toolkit.charts.sizes import draw_sizes
 from toolkit.charts.sums import draw_mix, draw_sums
 from toolkit.charts.timeline import draw_timeline
@@ -59,7 +59,6 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "detail": "1 = certain, lower is more confident",
         "missing": "without logprobs",
         "of": "over {whole} tokens",
-        "transform": perplexity,
     },
 }
 
@@ -102,4 +101,5 @@ def find_chart(name: str) -> Callable[..., Axes]:
 
 def draw_multiples(name: str, frame: pl.DataFrame, ax: Axes) -> Axes:
     """Draw a rate over time as small multiples: a line for each series."""
-    return draw_chart(draw_rates, ax, frame, SPECS[name], **_WORDS.get(name, {}))
+    words = {"multiples": True, **_WORDS.get(name, {})}
+    return draw_chart(draw_ratio, ax, frame, SPECS[name], **words)

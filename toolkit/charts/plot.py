@@ -294,13 +294,12 @@ def overview(
         axes = build_page(*_format_headline(frame, within))
         rates = _compute_rates(frame, **series, **within)
         for name, ax in zip(PICTURES, axes, strict=True):
-            own = {} if name == "response_volume" else {"every": None, **series}
-            own |= {"every": every} if name in _OVER_TIME else {}
-            table = metrics.METRICS[name](frame, **within, **own)
             if name == _RATE and len(rates):
                 draw_multiples(name, rates, ax)
-            else:
-                find_chart(name)(table, ax=ax)
+                continue
+            own = {} if name == "response_volume" else {"every": None, **series}
+            own |= {"every": every} if name in _OVER_TIME else {}
+            find_chart(name)(metrics.METRICS[name](frame, **within, **own), ax=ax)
     return cast("Figure", axes[0].figure)
 
 
@@ -361,8 +360,7 @@ def build_page(sentence: str, under: str) -> list[Axes]:
     theme = current_theme()
     figure = plt.figure(figsize=_PAGE, facecolor=theme.ground, layout="none")
     wide, high = (72 * inches for inches in _PAGE)
-    left = MARGIN
-    lines = wrap(sentence, _HEADLINE, wide - 2 * left)
+    lines = wrap(sentence, _HEADLINE, wide - 2 * MARGIN)
     down = MARGIN + LEADING * _UNDER.size + 4
     for text, style, at, color in (
         (lines, _HEADLINE, down, theme.ink),
@@ -370,9 +368,9 @@ def build_page(sentence: str, under: str) -> list[Axes]:
     ):
         look: dict[str, Any] = {"fontproperties": style.font, "color": color}
         look |= {"linespacing": LEADING, "parse_math": False, "usetex": False}
-        figure.text(left / wide, 1 - at / high, text, verticalalignment="top", **look)
+        figure.text(MARGIN / wide, 1 - at / high, text, va="top", **look)
     top = 1 - (down + text_height(lines, _HEADLINE) + 2 * MARGIN) / high
-    grid = {"left": left / wide, "right": 1 - MARGIN / wide, "top": top}
+    grid = {"left": MARGIN / wide, "right": 1 - MARGIN / wide, "top": top}
     grid |= {"bottom": MARGIN / high, "wspace": 0.14, "hspace": 0.12}
     axes = figure.subplots(3, 2, gridspec_kw=grid)
     if "inline" in plt.get_backend():

@@ -76,15 +76,13 @@ def _merge_versions(data: ChartData) -> pl.DataFrame:
     """Return a row for each version, and for each other model that was requested."""
     keys = data.spec.key_names or data.by
     version = [pl.col(key).cast(pl.String) for key in keys if key != _REQUESTED]
-    optional = (
-        (pl.col(name) if name in data.frame.columns else pl.lit(None))
-        .cast(dtype)
-        .alias(name)
-        for name, dtype in _OPTIONAL.items()
-    )
     count = pl.col(data.spec.main).alias("count")
-    rows = data.frame.select(
-        pl.concat_list(version).alias("version"), count, *optional, *_SEEN
+    absent = _OPTIONAL.keys() - {*data.frame.columns}
+    frame = data.frame.with_columns(
+        pl.lit(None, _OPTIONAL[name]).alias(name) for name in absent
+    )
+    rows = frame.select(
+        pl.concat_list(version).alias("version"), count, *_OPTIONAL, *_SEEN
     )
     asked, model = pl.col(_REQUESTED), pl.col("version").list.first()
     is_other = pl.col("differs") & (model_family(asked) != model_family(model))

@@ -13,24 +13,28 @@ import warnings
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
-
-import typer
-from typer.core import TyperCommand, TyperGroup
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from toolkit import errors, system
 from toolkit.cli import output
+from toolkit.cli.command_line import UsageError, fail
 from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, focus, reconcile
-from toolkit.cli.options import LOG_FORMAT, RANGE, READ, LogsOrExport, shared
+from toolkit.cli.options import LOG_FORMAT, RANGE, READ, command
 from toolkit.cli.report import check_rejects, config, report
-from toolkit.cli.usage import usage_sentence
 from toolkit.cli.values import Form, RejectLimit, check_folder
-from toolkit.errors import OptionError, ToolkitError, check_word, clean, plural
+from toolkit.errors import (
+    OptionError,
+    ToolkitError,
+    check_word,
+    clean,
+    near_miss,
+    plural,
+)
 from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from toolkit.exports.export import Exported
 
@@ -43,98 +47,27 @@ _WRONG_USAGE = (
     errors.OptionError,
     errors.PriceFileError,
     errors.UnsuitableColumnError,
-)
-
-_Export = Annotated[str, typer.Argument(metavar="DIR", help="directory of an export")]
-
-
-class _Values:
-    """Converts what is typed for a parameter: `str`, `list[str]` or `Path`."""
-
-    def __init__(self, kind: Callable[[Any], Any]) -> None:
-        self.kind = kind
-
-    def coerce(self, value: Any, **_rest: Any) -> Any:
-        """Return a value as the command takes it."""
-        return None if value is None else self.kind(value)
-
-
-class _Light:
-    """Converts the values of a command: typer would import pydantic to do so."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, also that of the help."""
-        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
-        for one in parameters:
-            # typer keeps its converter here, and makes one only if there is none.
-            descriptor = getattr(one, "type_descriptor", None)
-            if descriptor is not None:
-                one._runtime_param = _Values(descriptor.annotation)  # noqa: SLF001
-        return parameters
-
-
-class _Command(_Light, TyperCommand):
-    """A command."""
-
-
-class _Screen(_Light, TyperGroup):
-    """The commands, with a help that fits one screen."""
-
-    def get_help(self, ctx: Any) -> str:  # noqa: ARG002 - typer's private type
-        """Return the list of all commands."""
-        return Path(__file__).with_name("help.txt").read_text("utf-8").rstrip()
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that is named, or raise `OptionError`."""
-        if not args[0].startswith("-"):
-            check_word("command", args[0], self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
-
-
-_app = typer.Typer(
-    cls=_Screen,
-    add_completion=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    UsageError,
 )
 
 
-def _print_version(expected: bool) -> None:
-    """Print the versions and exit."""
-    if expected:
-        # Imported here: only this needs them at once.
-        from importlib.metadata import version
+def _print_version() -> None:
+    """Print the versions."""
+    # Imported here: only this needs them at once.
+    from importlib.metadata import version
 
-        from toolkit.reading.native import DECODER
+    from toolkit.reading.native import DECODER
 
-        output.print_result(
-            f"completion-toolkit {version('completion-toolkit')} (decoder {DECODER}, "
-            f"polars {version('polars')}, pyarrow {version('pyarrow')}, "
-            f"Python {sys.version.split()[0]})"
-        )
-        raise typer.Exit
+    output.print_result(
+        f"completion-toolkit {version('completion-toolkit')} (decoder {DECODER}, "
+        f"polars {version('polars')}, pyarrow {version('pyarrow')}, "
+        f"Python {sys.version.split()[0]})"
+    )
 
 
-@_app.callback(invoke_without_command=True)
-def start(
-    ctx: typer.Context,
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Print the help if no command is given."""
-    if ctx.invoked_subcommand is None:
-        output.print_result(ctx.get_help())
-
-
-for _command in (tokens, metric, plot, cost, explain, focus, reconcile, report, config):
-    _app.command(cls=_Command)(_command)
-
-
-@_app.command(cls=_Command)
-@shared("max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
+@command("logs", "max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
 def check(
-    logs: LogsOrExport,
+    logs: list[str],
     max_rejects: RejectLimit | None = None,
     form: Form | None = None,
     **options: Any,
@@ -150,7 +83,7 @@ def check(
     if not output.print_data(checked.ledger, form, data=data):
         print_check(checked)
     if checked.failures or checked.ledger["error"].count():
-        raise typer.Exit(_FAILURE)
+        raise SystemExit(_FAILURE)
     check_rejects(max_rejects, checked.ledger.sum().row(0, named=True))
 
 
@@ -162,10 +95,9 @@ def _target(to: Path | None) -> Path | BinaryIO:
     return to
 
 
-@_app.command(cls=_Command)
-@shared("to_rejects", "code", *READ)
+@command("logs", "to_rejects", "code", *READ)
 def rejects(
-    logs: LogsOrExport,
+    logs: list[str],
     to: Path | None = None,
     **options: Any,
 ) -> None:
@@ -185,18 +117,20 @@ def rejects(
     )
 
 
-@_app.command(cls=_Command)
-@shared(
-    *("to_export", "content", "duplicates", *RANGE[1:], "rewrite", "final"),
+@command(
+    *(
+        "only_logs",
+        "to_export",
+        "content",
+        "duplicates",
+        *RANGE[1:],
+        "rewrite",
+        "final",
+    ),
     *("max_rejects", "wait", "quiet", *READ),
 )
 def export(
-    logs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="LOG", help="file, directory, glob, - or s3://bucket/key"
-        ),
-    ],
+    logs: list[str],
     to: str,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
@@ -241,8 +175,8 @@ def _export_words(totals: dict[str, int], done: Exported) -> str:
     return f"{words}; {', '.join(faults)}" if faults else words
 
 
-@_app.command(cls=_Command)
-def verify(directory: _Export) -> None:
+@command("directory")
+def verify(directory: str) -> None:
     """Read an export again and compare it with its ledger; print a line per fault."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.verify import verify as verify_export
@@ -255,12 +189,11 @@ def verify(directory: _Export) -> None:
         f"{plural(len(verified.faults), 'fault')}"
     )
     if verified.faults:
-        raise typer.Exit(_FAILURE)
+        raise SystemExit(_FAILURE)
 
 
-@_app.command(cls=_Command)
-@shared("wait")
-def compact(directory: _Export, **options: Any) -> None:
+@command("directory", "wait")
+def compact(directory: str, **options: Any) -> None:
     """Merge small files of past days; except on Windows an export stays readable."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.exports.compact import compact as compact_export
@@ -274,8 +207,7 @@ def compact(directory: _Export, **options: Any) -> None:
     output.print_message(merged if done.directories else "nothing to merge")
 
 
-@_app.command(cls=_Command)
-@shared("to_table", "as_json")
+@command("to_table", "as_json")
 def schema(form: Form | None = None) -> None:
     """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
@@ -293,8 +225,7 @@ def schema(form: Form | None = None) -> None:
     output.print_data(columns, form, data=lambda: data)
 
 
-@_app.command(cls=_Command)
-@shared("to_sample", "lines", "seed", "torn")
+@command("to_sample", "lines", "seed", "torn")
 def sample(
     to: Path | None = None,
     lines: int = 1000,
@@ -307,6 +238,31 @@ def sample(
     write_sample(_target(to), lines, **options)
     if to is not None:
         output.print_message(f"{to} written, {plural(lines, 'line')}")
+
+
+_COMMANDS = {
+    one.name: one
+    for one in (
+        *(tokens, metric, plot, cost, explain, focus, reconcile, report, config),
+        *(check, rejects, export, verify, compact, schema, sample),
+    )
+}
+
+
+def _run(words: Sequence[str]) -> None:
+    """Run a command; without one, print the list of all, in one screen."""
+    name, *rest = words or ["--help"]
+    if name in ("-h", "--help"):
+        text = Path(__file__).with_name("help.txt").read_text("utf-8")
+        output.print_result(text.rstrip())
+    elif name == "--version":
+        _print_version()
+    elif name.startswith("-"):
+        hint = near_miss(name, ["--help", "--version"])
+        fail(f"no option {name!r}{hint}")
+    else:
+        check_word("command", name, list(_COMMANDS))
+        _COMMANDS[name](rest)
 
 
 def main() -> None:
@@ -329,17 +285,15 @@ def main() -> None:
     warnings.showwarning = cast("Any", show)
     code: Any = None
     try:
-        code = _app(prog_name="toolkit", standalone_mode=False)
-    except SystemExit as done:  # the reader of the output is gone
+        _run(sys.argv[1:])
+    except SystemExit as done:
         code = done.code
-    except typer.TyperException as error:
-        _complain(usage_sentence(error))
-        code = error.exit_code
     except ToolkitError as error:
         _complain("; ".join([str(error), *getattr(error, "__notes__", [])]))
         code = _exit_code(error)
     except OSError as error:
-        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        if not system.is_closed_pipe(error):  # its reader has seen enough
+            _complain(f"{error.filename or 'output'}: {error.strerror or error}")
         code = _FAILURE
     sys.exit(_flush(_FAILURE if damaged and not code else code))
 

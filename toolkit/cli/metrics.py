@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.options import FORM, RANGE, READ, command
 from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError, UnknownOptionError
 from toolkit.formatting.parameters import check_ending
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toolkit.cli.command_line import Context
     from toolkit.reading.discovery import Sources
 
 # `tokens` begins to read a log before polars is imported: these columns, those of `by`,
@@ -24,25 +24,23 @@ _TOKEN_COLUMNS = (
     *("api", "model", "requested_model", "provider", "served_by"),
     *("usage_problem", "cached_tokens", "reasoning_tokens"),
 )
-_LOOK = ("theme", "chart_title", "figsize")
+_CHART = ("chart", "logs", "to_chart", "theme", "chart_title", "figsize")
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
-@shared(*_TABLE, "provider", "prices", *FORM, *READ)
+@command("name", "logs", *_TABLE, "provider", "prices", *FORM, *READ)
 def metric(
-    ctx: typer.Context,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="token_usage, cost, model_mix, ...")
-    ],
-    logs: LogsOrExport,
+    ctx: Context,
+    name: str,
+    logs: list[str],
     **options: Any,
 ) -> None:
     """Print the table of any metric by period and model."""
     _print_metric(ctx, name, logs, options)
 
 
-@shared(*_TABLE, "provider", *FORM, *READ)
-def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:
+@command("logs", *_TABLE, "provider", *FORM, *READ)
+def tokens(ctx: Context, logs: list[str], **options: Any) -> None:
     """Print the token counts by period and model."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.log_reader import start_reading
@@ -54,7 +52,7 @@ def tokens(ctx: typer.Context, logs: LogsOrExport, **options: Any) -> None:
 
 
 def _print_metric(
-    ctx: typer.Context, name: str, logs: Sources, options: dict[str, Any]
+    ctx: Context, name: str, logs: Sources, options: dict[str, Any]
 ) -> None:
     """Print the table of a metric in the form that was asked for."""
     # Imported here: what a command does not use is not loaded.
@@ -74,7 +72,7 @@ def _print_metric(
         print_table(table, SPECS[name], options.get("by"))
 
 
-def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> None:
+def _fit_options(ctx: Context, metric: str, options: dict[str, Any]) -> None:
     """Drop settings that a metric does not take; raise if such an option is given."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS
@@ -85,23 +83,18 @@ def _fit_options(ctx: typer.Context, metric: str, options: dict[str, Any]) -> No
     for option in ("every", "by", "tz", "top", "provider", "prices"):
         takes = spec.costs if option == "prices" else option in spec.option_names
         if option in options and not takes:
-            if is_configured(ctx, option):
+            if option in ctx.configured:
                 del options[option]
             elif option != "prices":  # of which `measure` has more to say
                 known = spec.option_names
                 raise UnknownOptionError(option, owner=metric, known=known)
 
 
-@shared("to_chart", *_LOOK, "every", "by", *RANGE, "top", "provider", "prices", *READ)
+@command(*_CHART, "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
-    ctx: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="METRIC", help="token_usage, cost, ...; or overview: one page"
-        ),
-    ],
-    logs: LogsOrExport,
+    ctx: Context,
+    name: str,
+    logs: list[str],
     to: Path,
     **options: Any,
 ) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path  # noqa: TC003 - typer reads the annotation
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from toolkit import system
 from toolkit.cli import output
-from toolkit.cli.options import FORM, RANGE, READ, LogsOrExport, is_configured, shared
+from toolkit.cli.command_line import fail
+from toolkit.cli.options import FORM, RANGE, READ, command
 from toolkit.cli.values import Form, check_folder, parse_pairs
 from toolkit.errors import plural
 from toolkit.formatting.parameters import check_ending
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
+
+    from toolkit.cli.command_line import Context
 
 _PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
@@ -31,10 +33,10 @@ _RECONCILED = ("tolerance", "match", "prices")
 _DIFFERS = 3
 
 
-@shared("every", "by", *RANGE, "as_model", "as_lines", *_READ)
+@command("logs", "every", "by", *RANGE, "as_model", "as_lines", *_READ)
 def cost(
-    ctx: typer.Context,
-    logs: LogsOrExport,
+    ctx: Context,
+    logs: list[str],
     as_model: str | None = None,
     as_lines: bool = False,
     form: Form | None = None,
@@ -48,8 +50,8 @@ def cost(
 
     if as_model is not None or as_lines:
         grouped = [name for name in ("every", "by") if options.pop(name, None)]
-        if any(not is_configured(ctx, name) for name in grouped):
-            ctx.fail("--as and --lines cannot be combined with --every or --by")
+        if any(name not in ctx.configured for name in grouped):
+            fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:
             _print_elsewhere(logs, as_model, form, progress=progress, **options)
@@ -70,9 +72,9 @@ def cost(
     _print_missing(spent.missing)
 
 
-@shared("model", "date", "tz", *_READ)
+@command("logs", "model", "date", "tz", *_READ)
 def explain(
-    logs: LogsOrExport,
+    logs: list[str],
     model: str,
     date: str,
     form: Form | None = None,
@@ -100,9 +102,9 @@ def explain(
         output.print_message(explained.summary)
 
 
-@shared("month", "to_focus", "account", "provider", "prices", *READ)
+@command("logs", "month", "to_focus", "account", "provider", "prices", *READ)
 def focus(
-    logs: LogsOrExport,
+    logs: list[str],
     month: str,
     to: Path,
     account: str | None = None,
@@ -141,12 +143,10 @@ def focus(
     )
 
 
-@shared("tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
+@command("logs", "bill", "tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
 def reconcile(
-    logs: LogsOrExport,
-    bill: Annotated[
-        str, typer.Argument(metavar="BILL", help="usage or costs, as CSV or JSON")
-    ],
+    logs: list[str],
+    bill: str,
     vendor: str | None = None,
     provider: str | None = None,
     column: list[str] | None = None,
@@ -176,7 +176,7 @@ def reconcile(
         print_reconciled(rows)
     differs = rows.filter(is_total=False)["explanation"] != reconciliation.AGREES
     if "tolerance" in own and differs.any():
-        raise typer.Exit(_DIFFERS)
+        raise SystemExit(_DIFFERS)
 
 
 def _print_elsewhere(

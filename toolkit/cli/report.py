@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from toolkit.cli import output
-from toolkit.cli.options import RANGE, READ, LogsOrExport, shared
+from toolkit.cli.options import RANGE, READ, command
 from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import WriteError
 
@@ -19,15 +17,15 @@ if TYPE_CHECKING:
 _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 
-@shared(
-    *("to_report", "section", "title", "against", "budget", "month_budget"),
+@command(
+    *("logs", "to_report", "section", "title", "against", "budget", "month_budget"),
     *("check_forecast", "color", *RANGE, "compare"),
     *("every", "by", "top", "provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
 def report(
-    logs: LogsOrExport,
+    logs: list[str],
     to: list[str] | None = None,
     section: list[str] | None = None,
     budget: list[str] | None = None,
@@ -64,7 +62,7 @@ def report(
         totals = made.ledger.sum().row(0, named=True)
         check_rejects(max_rejects, totals, code=code)
     if code:
-        raise typer.Exit(code)
+        raise SystemExit(code)
 
 
 def _add_to_step_summary(made: Report) -> None:
@@ -123,19 +121,12 @@ def check_rejects(
         output.print_message(
             f"{totals['rejected']:,} lines rejected, more than {limit}"
         )
-        raise typer.Exit(code or _TOO_MANY_REJECTS)
+        raise SystemExit(code or _TOO_MANY_REJECTS)
 
 
-@shared("schema", "as_json")
+@command("config_file", "schema", "as_json")
 def config(
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            help="settings file  [default: toolkit.toml or pyproject.toml]",
-            metavar="FILE",
-        ),
-    ] = None,
+    file: str | None = None,
     schema: bool = False,
     form: Form | None = None,
 ) -> None:

@@ -90,7 +90,9 @@ _SEEN = pl.col("logprob_sum").is_finite() & pl.col("logprob_tokens").is_not_null
 _IS_SEEN = (_SEEN & (pl.col("logprob_sum").abs() <= _LARGEST_LOGPROB_SUM)).fill_null(
     False
 )
-_PERPLEXITY = (-pl.col("mean_logprob")).exp()
+_PERPLEXITY = pl.when(pl.col("logprob_tokens") > 0).then(
+    (-pl.col("logprob_sum") / pl.col("logprob_tokens")).exp()
+)
 _WITHOUT = "choices_without_logprobs"
 _CONFIDENCE = MetricSpec(
     "confidence",
@@ -245,9 +247,8 @@ def _histogram(
             is_unseen(name).alias("unseen"),
         )
         if near is not None:
-            on = [*work.when, *work.query.by, "~range"]
-            ranges = near.lazy().filter(pl.col("tokens") == name).select(on)
-            rows = rows.join(ranges, on=on, how="semi", nulls_equal=True)
+            ranges = near.filter(tokens=name)["~range"].unique()
+            rows = rows.filter(pl.col("~range").is_in(ranges.implode()))
         table = group(rows, keys, *figures)
         tables.append(table.with_columns(pl.lit(name).alias("tokens")))
     return pl.concat(tables)

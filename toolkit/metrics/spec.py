@@ -160,14 +160,11 @@ class MetricSpec:
 
     @property
     def shares_groups(self) -> bool:
-        """Whether its groups can be merged from those of several metrics.
+        """Whether its groups are merged from those of several metrics.
 
-        Keys of choices would split the groups of all, and the model of a key is not
-        that of a series.
+        Keys would split the groups of all.
         """
-        return self.gather is None and not any(
-            name in CHOICES for name in self.key_names
-        )
+        return self.gather is None and not self.keys
 
     @property
     def sums(self) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ def _list_prices(frame: pl.DataFrame, pricer: Pricer, alone: Pricer) -> pl.DataF
     found = pricer.find_list_prices(frame)
     costs, parts = frame, found.parts
     if "cost" not in frame.columns:
-        costs = pricer.price_slice(frame, found)
+        costs = pricer.price_slice(frame, found, _FROM)
     lacking = costs["cost"].is_not_null() & parts["list_cost"].is_null()
     if lacking.any():
         without_provider = {
@@ -229,7 +229,13 @@ def add_priced(
 
     They are null for rows outside `where`.
     """
-    priced = _with_computed(rows, priced_by(rows), pricer.price, PRICED, where)
+    priced = _with_computed(
+        rows,
+        priced_by(rows),
+        lambda part: pricer.price(part, names),
+        {name: PRICED[name] for name in names},
+        where,
+    )
     fields = pl.col(_PRICED).struct
     added = [fields.field(name).alias(new) for name, new in names.items()]
     return priced.with_columns(added).drop(_PRICED)

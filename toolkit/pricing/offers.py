@@ -38,13 +38,14 @@ _BITS = (33, 20, 41)
 class RateTable(NamedTuple):
     """The rates of all offers, as columns.
 
-    For each of `PLACES`: what it costs in 10^-12 USD, and exactly in 10^-24 USD;
-    whether that differs from what it is part of, and whether it is not known. Then the
-    code of the reason why there is no rate, or -1, and facts of `Rates`.
+    For each of `PLACES`: what it costs in 10^-12 USD, exactly in 10^-24 USD, and at
+    most; whether that differs from what it is part of, and whether it is not known.
+    Then the code of the reason why there is no rate, or -1, and facts of `Rates`.
     """
 
     whole: pl.DataFrame
     exact: pl.DataFrame
+    most: dict[str, float]
     is_whole: bool
     differs: Bools
     lacks: Bools
@@ -62,9 +63,11 @@ class RateTable(NamedTuple):
             [*map(_coefficients, rates)], dict.fromkeys(KINDS, pl.Int128), orient="row"
         )
         codes = [end.code if isinstance(end, Reason) else -1 for end in ends]
+        whole = exact.select(pl.all() // UNIT).cast(pl.Int64)
         return cls(
-            exact.select(pl.all() // UNIT).cast(pl.Int64),
+            whole,
             exact,
+            whole.select(pl.all().abs().max().cast(pl.Float64)).row(0, named=True),
             exact.select(pl.all_horizontal(pl.all() % UNIT == 0).all()).item(),
             exact.select(pl.all() != 0).to_numpy(),
             np.array([*map(_unknown_kinds, rates)], np.bool_),
@@ -134,11 +137,14 @@ class OfferTable(NamedTuple):
         place = np.zeros(offers.size, np.int64)
         for axis, value in enumerate((seconds, seconds % WEEK, prompt)):
             keys, bits = self.axes[axis], _BITS[axis]
-            if keys.size > len(self.sizes):
-                key = offers << bits | np.clip(value, 0, (1 << bits) - 1)
+            # Most offers have one key on an axis.
+            rows = np.flatnonzero((self.sizes[:, axis] > 1)[offers])
+            if rows.size:
+                own = offers[rows]
+                key = own << bits | np.clip(value[rows], 0, (1 << bits) - 1)
                 found = np.searchsorted(keys, key, side="right") - 1
-                place *= self.sizes[offers, axis]
-                place += found - self.firsts[offers, axis]
+                found -= self.firsts[own, axis]
+                place[rows] = place[rows] * self.sizes[own, axis] + found
         cells: Ints = self.firsts[offers, -1] + place
         return cells
 

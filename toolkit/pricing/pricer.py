@@ -158,13 +158,20 @@ class Pricer:
         found = self.find_places(frame)
         return [found.table.ends[place] for place in found.place.tolist()]
 
-    def price(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Price each row by its own usage; return `PRICED` in the order of the rows."""
-        parts = [self.price_slice(part) for part in frame.iter_slices(_ROWS)]
-        return pl.concat(parts) if parts else PRICED.to_frame()
+    def price(
+        self, frame: pl.DataFrame, names: Collection[str] = tuple(PRICED)
+    ) -> pl.DataFrame:
+        """Price each row by its own usage; return columns of `PRICED`, row by row."""
+        parts = [
+            self.price_slice(part, None, names) for part in frame.iter_slices(_ROWS)
+        ]
+        return pl.concat(parts) if parts else PRICED.to_frame().select(list(names))
 
     def price_slice(
-        self, frame: pl.DataFrame, listed: _Listed | None = None
+        self,
+        frame: pl.DataFrame,
+        listed: _Listed | None = None,
+        names: Collection[str] = tuple(PRICED),
     ) -> pl.DataFrame:
         """Price a slice of rows, of which the list prices may be known."""
         found, reason, amounts = listed or self.find_list_prices(frame)
@@ -172,7 +179,32 @@ class Pricer:
         if self.prices.before_reported:
             own = found.table.rates.own[found.place]
             reported = reported.except_where((reason < 0) & own)
-        return _result(frame["created"], amounts, reported, reason, found.dated)
+        known = reported.is_known
+        reason = np.where(reported.is_negative, Reason.NEGATIVE.code, reason)
+        reason = np.where(reported.lacks_part, Reason.OWN_KEY.code, reason)
+        priced = ~known & (reason < 0)
+        has_cost = pl.Series(known | priced)
+
+        def cost() -> pl.Expr:
+            # Reported costs take precedence over computed ones.
+            units = amounts
+            if known.any():
+                units = reported.units.zip_with(pl.Series(known), amounts)
+            return pl.when(has_cost).then(as_money(units))
+
+        def source() -> pl.Expr:
+            return pl.lit(pl.Series(_SOURCES).gather(np.where(known, 0, 2 - priced)))
+
+        def day() -> pl.Expr:
+            dated = pl.Series(priced & found.dated)
+            return pl.when(dated).then(frame["created"].cast(MOMENT).dt.date())
+
+        def why() -> pl.Expr:
+            reasons = pl.Series(tuple(Reason)).gather(np.maximum(reason, 0))
+            return pl.when(~has_cost).then(reasons).cast(pl.String)
+
+        columns = dict(zip(PRICED, (cost, source, day, why), strict=True))
+        return pl.select(columns[name]().alias(name) for name in names)
 
     def find_list_prices(self, frame: pl.DataFrame) -> _Listed:
         """Find what a slice of rows costs by its usage, whatever it reports as cost."""
@@ -279,9 +311,8 @@ def _amounts(
     """Return amounts in 10^-12 USD, rounded half to even."""
     used = {name: np.where(priced, count, 0) for name, count in counts.items()}
     used = {name: count for name, count in used.items() if count.any()}
-    most = rates.whole.select(pl.all().abs().max().cast(pl.Float64)).row(0, named=True)
-    bound = sum(most[name] * count.max() for name, count in used.items())
-    if rates.is_whole and bound + most["requests"] < _LARGEST_SUM:
+    bound = sum(rates.most[name] * count.max() for name, count in used.items())
+    if rates.is_whole and bound + rates.most["requests"] < _LARGEST_SUM:
         whole = rates.whole["requests"].to_numpy()[place]
         for name, count in used.items():
             whole += rates.whole[name].to_numpy()[place] * count
@@ -298,31 +329,3 @@ def _amounts(
 def as_money(units: pl.Series) -> pl.Series:
     """Convert whole numbers of 10^-12 USD to USD."""
     return (units.cast(pl.Decimal(38, 0)) * Decimal("1e-12")).cast(MONEY)
-
-
-def _result(
-    created: pl.Series,
-    amounts: pl.Series,
-    reported: Reported,
-    reason: NDArray[np.int8],
-    dated: Bools,
-) -> pl.DataFrame:
-    """Return `PRICED`; reported costs take precedence over computed ones."""
-    known = reported.is_known
-    reason = np.where(reported.is_negative, Reason.NEGATIVE.code, reason)
-    reason = np.where(reported.lacks_part, Reason.OWN_KEY.code, reason)
-    priced = ~known & (reason < 0)
-    units = reported.units.zip_with(pl.Series(known), amounts)
-    has_cost = pl.Series(known | priced)
-    columns = {
-        "cost": as_money(units),
-        "cost_source": pl.Series(_SOURCES).gather(np.where(known, 0, 2 - priced)),
-        "price_date": created.cast(MOMENT).dt.date(),
-        "reason": pl.Series(tuple(Reason)).gather(np.maximum(reason, 0)),
-    }
-    return pl.DataFrame(columns).select(
-        pl.when(has_cost).then("cost"),
-        "cost_source",
-        pl.when(pl.Series(priced & dated)).then("price_date"),
-        pl.when(~has_cost).then("reason").cast(pl.String),
-    )

@@ -118,6 +118,8 @@ class Usage(NamedTuple):
 def _count_of(counts: pl.Series) -> Ints:
     """Return counts as integers; those outside the allowed range are -1."""
     whole = counts.cast(pl.Int64).fill_null(0).to_numpy()
+    if not whole.size or (whole.min() >= 0 and whole.max() <= _LARGEST_COUNT):
+        return whole
     return np.where((whole >= 0) & (whole <= _LARGEST_COUNT), whole, -1)
 
 

@@ -11,16 +11,10 @@ import io
 import os
 import re
 from functools import cache
-from itertools import pairwise
 from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
 
-from toolkit.errors import (
-    MissingPackageError,
-    OptionError,
-    PreconditionError,
-    ToolkitError,
-)
+from toolkit import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,32 +31,26 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SUPPORTED = re.compile(r"(s3|gs|az|abfss?)://")
 
 
-class _Provider(NamedTuple):
-    """Names of variables: the address of another server, and what to set first."""
-
-    endpoints: tuple[str, ...]
-    credentials: str
-
-
-_AWS_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_OF_A_PROFILE = 'run eval "$(aws configure export-credentials --format env)"'
-_AZURE = _Provider(("AZURE_STORAGE_ENDPOINT",), "AZURE_STORAGE_ACCOUNT_KEY")
-_PROVIDERS = {
-    "s3": _Provider(
-        ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        f"{_AWS_KEYS}; for a profile, {_OF_A_PROFILE}",
+# What to set; the same for abfs and abfss as for az.
+_CREDENTIALS = {
+    "s3": (
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for a profile by "
+        'eval "$(aws configure export-credentials --format env)"'
     ),
-    "gs": _Provider(("GOOGLE_BASE_URL",), "GOOGLE_APPLICATION_CREDENTIALS"),
-    **dict.fromkeys(("az", "abfs", "abfss"), _AZURE),
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?")
-# A request cannot hold other values of these.
-_VALUE = re.compile(r"[!-~]+")
-_VALUES = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
-# The services of a machine that give it credentials.
-_MACHINE = re.compile(
-    "/latest/(api/token|meta-data)|/metadata/identity|/computeMetadata/v1"
+# None are set, and the service of the machine that has some does not answer.
+_HAS_NONE = (
+    "/latest/(api|meta-data)|/metadata/identity|/computeMetadata/|Account must be"
 )
+# With other values of these variables the client panics.
+_VALUES = {
+    "AWS_ENDPOINT_URL|AWS_ENDPOINT_URL_S3|GOOGLE_BASE_URL|AZURE_STORAGE_ENDPOINT": (
+        r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?"
+    ),
+    "AWS_REGION|AWS_DEFAULT_REGION|AWS_ACCESS_KEY_ID|AWS_SESSION_TOKEN": "[!-~]+",
+}
 # A large object takes as long as it takes, but some bytes must come.
 _CLIENT: ClientConfig = {"timeout": "365 days", "read_timeout": "60s"}
 _RETRIES: RetryConfig = {"max_retries": 6}  # about six seconds
@@ -70,11 +58,7 @@ _WAIT_SECONDS = 0.2
 _UPLOADS = 4  # parts of a large file that are uploaded at once
 _CHUNK_BYTES = 1024 * 1024
 # Kinds of errors: no access, no object, a condition that is not met.
-_ERRNO = {
-    "PermissionDeniedError": errno.EACCES,
-    "UnauthenticatedError": errno.EACCES,
-    "FileNotFoundError": errno.ENOENT,
-}
+_ERRNO = {"PermissionDeniedError": errno.EACCES, "FileNotFoundError": errno.ENOENT}
 _LOST = {"AlreadyExistsError", "PreconditionError"}
 
 
@@ -94,14 +78,12 @@ def is_uri(name: str) -> bool:
 
 def check_target(uri: str) -> None:
     """Raise if exports cannot be written to an address."""
-    if not uri.startswith("s3://"):
+    if not re.fullmatch("s3://[^/]+(/[^/]+)*/?", uri):
         expected = (
-            "a local path or s3://bucket/key (other stores are only read: write to "
-            "a directory, and copy it there)"
+            "a local path or s3://bucket/key without // (other stores are only read: "
+            "write to a directory, and copy it there)"
         )
-        raise OptionError("to", uri, expected=expected)
-    if "//" in uri.removeprefix("s3://"):
-        raise OptionError("to", uri, expected="an address without //")
+        raise errors.OptionError("to", uri, expected=expected)
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -118,34 +100,24 @@ def _store(root: str) -> ObjectStore:
         # Imported here: obstore is an extra.
         from obstore.store import from_url
     except ImportError:
-        raise MissingPackageError("obstore", extra="cloud") from None
-    _, endpoint = _check_environment(root)
-    options = _CLIENT | {"allow_http": endpoint.startswith("http://")}
+        raise errors.MissingPackageError("obstore", extra="cloud") from None
+    _check_environment(root)
+    options = _CLIENT | {"allow_http": True}  # only if the user gives such an endpoint
     return from_url(root, client_options=options, retry_config=_RETRIES)
 
 
-def _check_environment(root: str) -> tuple[str, str]:
-    """Return the variable with the address of the server, and the address, if any.
-
-    Values that make the client panic raise `OptionError`, and a profile, which it does
-    not read.
-    """
-    scheme, given = root.partition(":")[0], os.environ
-    if scheme == "s3":
-        for name in _VALUES:
-            if not _VALUE.fullmatch(given.get(name, "-")):
-                raise OptionError(name, "...", expected="text without blanks")
-        others = {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"}
-        if profile := others.isdisjoint(given) and given.get("AWS_PROFILE"):
-            hint = f": {_OF_A_PROFILE}"
-            raise OptionError("AWS_PROFILE", profile, expected=_AWS_KEYS, hint=hint)
-    for name in _PROVIDERS[scheme].endpoints:
-        if name in given:
-            if not _ENDPOINT.fullmatch(given[name]):
-                expected = "http://host or https://host"
-                raise OptionError(name, given[name], expected=expected)
-            return name, given[name]
-    return "", ""
+def _check_environment(root: str) -> None:
+    """Raise `OptionError` for a variable that cannot be used."""
+    for names, pattern in _VALUES.items():
+        for name in {*names.split("|")} & {*os.environ}:
+            if not re.fullmatch(pattern, os.environ[name]):
+                expected = (
+                    "http[s]://host" if "http" in pattern else "text without blanks"
+                )
+                raise errors.OptionError(name, "...", expected=expected)
+    profile = root.startswith("s3:") and os.environ.get("AWS_PROFILE")
+    if profile and not {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"} & {*os.environ}:
+        raise errors.OptionError("AWS_PROFILE", profile, expected=_CREDENTIALS["s3"])
 
 
 def _call(uri: str, act: Callable[[ObjectStore, str], _Answer]) -> _Answer:
@@ -172,30 +144,25 @@ def _call(uri: str, act: Callable[[ObjectStore, str], _Answer]) -> _Answer:
         thread.join(_WAIT_SECONDS)
     for problem in problems:
         kind = type(problem).__name__
-        if isinstance(problem, ToolkitError):
+        if isinstance(problem, errors.ToolkitError):
             raise problem
         if kind in _LOST:
-            raise PreconditionError(uri)
-        reason = _reason(str(problem), _PROVIDERS[root.partition(":")[0]])
+            raise errors.PreconditionError(uri)
+        reason = _reason(str(problem), root)
         raise OSError(_ERRNO.get(kind, errno.EIO), reason, uri)
     return answers[0]
 
 
-def _reason(text: str, provider: _Provider) -> str:
+def _reason(text: str, root: str) -> str:
     """Return the reason of an error, without addresses, which may be signed."""
     text, _, causes = text.partition("\n\nDebug source:")
-    if _MACHINE.search(text):
-        return f"no credentials: set {provider.credentials}"
-    if message := re.search(r"<Message>([^<\n]+)", text):
-        return message[1]
-    if status := re.search(r"status code: \d+ (\w[\w ]+)", text):
-        return status[1]
-    if cause := re.search(r'(?:message|error): "([\w ,:]+)"|TimedOut', causes):
-        return cause[1] or "no answer in time"
+    if re.search(_HAS_NONE, text):
+        return f"no credentials: set {_CREDENTIALS[root[:2].replace('ab', 'az')]}"
+    known = re.search(r"<Message>([^<\n]+)", text)
+    known = known or re.search(r"status code: \d+ (\w[\w ]+)", text)
+    known = known or re.search(r'(?:message|error): "([\w ,:]+)"', causes)
     reason = re.sub("^Generic [A-Za-z]+ error: ", "", text.rpartition(" - ")[2])
-    if reason.startswith("Account must be"):
-        return "expected the variable AZURE_STORAGE_ACCOUNT_NAME"
-    return re.sub(r"\S+://\S+", "...", reason)
+    return known[1] if known else re.sub(r"\S+://\S+", "...", reason)
 
 
 def find_object(uri: str) -> StoredObject | None:
@@ -211,7 +178,7 @@ def find_object(uri: str) -> StoredObject | None:
 
 def _describe(uri: str, found: Any) -> StoredObject:  # noqa: ANN401 - a typed dict
     """Return what a store knows of an object."""
-    tag = str(found["e_tag"])
+    tag = found["e_tag"]
     tag = tag if '"' in tag else f'"{tag}"'  # as lists of Azure have it
     return StoredObject(uri, found["size"], tag, found["last_modified"])
 
@@ -222,20 +189,16 @@ def list_objects(prefix: str) -> list[StoredObject]:
     folder, _, begin = key.rpartition("/")
     after = f"{folder}/{begin[:-1]}" if begin else None
     entries = _call(prefix, lambda store, _: store.list(folder, offset=after).collect())
-    found: set[StoredObject | None] = set()
+    listed: dict[str, StoredObject] = {}
     for entry in entries:
         stored = _describe(f"{root}/{entry['path']}", entry)
-        if stored.uri.startswith(prefix):
-            # Consoles make an empty object "a/" for a folder; obstore lists it as "a".
-            found.add(stored if stored.size else find_object(stored.uri))
-    listed = sorted(one for one in found if one)
-    for one, other in pairwise(listed):
-        if one.uri == other.uri:
-            problem = (
-                f"{one.uri} is listed twice, once with a / before or behind its key"
-            )
-            raise OSError(errno.EIO, problem, prefix)
-    return listed
+        # Consoles make an empty object "a/" for a folder; obstore lists it as "a".
+        if stored.uri.startswith(prefix) and (stored.size or find_object(stored.uri)):
+            if stored.uri in listed:
+                problem = f"{stored.uri}: another key has a / before or behind it"
+                raise OSError(errno.EIO, problem, prefix)
+            listed[stored.uri] = stored
+    return sorted(listed.values())
 
 
 def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryIO:
@@ -248,9 +211,9 @@ def open_object(uri: str, start: int = 0, *, etag: str | None = None) -> BinaryI
     PreconditionError
         If the object no longer has this tag.
     """
-    options: GetOptions = {"range": {"offset": start}} if start else {}
-    if etag is not None:
-        options["if_match"] = etag
+    options: GetOptions = {} if etag is None else {"if_match": etag}
+    if start:
+        options["range"] = {"offset": start}
     found = _call(uri, lambda store, key: store.get(key, options=options))
     return cast("BinaryIO", _ObjectReader(uri, found.stream(_CHUNK_BYTES)))
 
@@ -324,13 +287,7 @@ def polars_options(name: str) -> dict[str, str] | None:
     """
     if not is_uri(name):
         return None
-    root = _split(name)[0]
-    _store(root)
-    variable, endpoint = _check_environment(root)
-    options = {"allow_http": str(endpoint.startswith("http://")).lower()}
-    if root.startswith("s3:"):
-        regions = map(os.environ.get, ("AWS_REGION", "AWS_DEFAULT_REGION"))
-        options["aws_region"] = next(filter(None, regions), "us-east-1")
-    if variable:
-        options[variable.removesuffix("_S3").lower()] = endpoint
-    return options
+    _store(_split(name)[0])  # raises what is wrong
+    regions = map(os.environ.get, ("AWS_REGION", "AWS_DEFAULT_REGION"))
+    region = next(filter(None, regions), "us-east-1")
+    return {"allow_http": "true", "aws_region": region}

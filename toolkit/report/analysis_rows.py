@@ -44,16 +44,14 @@ class Rows:
         every: dict[str, Any] = {"every": self.plan.every}
         self._periods = {**every, "by": (), "fill": True}, {**every, "by": by}
         self.usage = self.of("token_usage")
-        self.all = sorted(self.usage, key=self._rank)
+        self.all = sorted(
+            self.usage, key=lambda name: (-amount_of(tokens_of(self.usage[name])), name)
+        )
         calls = {name: row["responses"] for name, row in self.usage.items()}
         self.few = [name for name in self.all if calls[name] < ENOUGH_CALLS]
         many = [name for name in self.all if calls[name] >= ENOUGH_CALLS]
         self.shown = many[:_MOST_ROWS]
         self.noun = by[0] if len(by) == 1 and by[0] in _NOUNS else "group"
-
-    def _rank(self, name: str) -> tuple[float, str]:
-        """Return what series are sorted by."""
-        return -amount_of(tokens_of(self.usage[name])), name
 
     def of(self, metric: str, **where: object) -> dict[str, Row]:
         """Return the row of each series of a metric."""
@@ -88,7 +86,7 @@ def summary_of(chart: Chart) -> str:
     """Return the figures of a chart as a sentence."""
     if isinstance(chart, Heat):
         cells = [
-            (count or 0, f"{day} {hour}:00")
+            (count, f"{day} {hour}:00")
             for day, counts in zip(chart.rows, chart.counts, strict=True)
             for hour, count in zip(chart.columns, counts, strict=True)
         ]

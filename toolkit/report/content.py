@@ -64,13 +64,26 @@ def build_content(
     # The lines of the range are all accounted for in the part on what to trust.
     if trust.is_of_range and has_calls:
         left_out = []
+    before = None
+    if plan.compares:
+        before = range_words(range_before(plan.within, plan.tz), plan.tz)
+        before = before.removeprefix("Week of ")
     began = _began_within(plan, names.first_call)
     waste = build_waste(tables)
     counts = ("lines", *LINE_COUNTS, "choices")
     ledger = None if inputs.ledger is None else inputs.ledger.select(counts).sum()
     return ReportContent(
         title=plan.title,
-        range=_build_range(plan),
+        range=Range(
+            range_words(plan.within, plan.tz),
+            plan.unit,
+            *plan.within,
+            plan.tz,
+            plan.every,
+            list(plan.by),
+            before,
+            plan.last_call,
+        ),
         answer=build_answer(tables, reason, trust, left_out, began=began),
         figures=build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets, names.first_call),
@@ -124,21 +137,3 @@ def _compute(tables: MetricTables) -> None:
     if plan.compares:
         queries.append(("cost_change", {"by": plan.by}))
     tables.compute(queries)
-
-
-def _build_range(plan: Plan) -> Range:
-    """Return what the report covers."""
-    before = None
-    if plan.compares:
-        before = range_words(range_before(plan.within, plan.tz), plan.tz)
-        before = before.removeprefix("Week of ")
-    return Range(
-        range_words(plan.within, plan.tz),
-        plan.unit,
-        *plan.within,
-        plan.tz,
-        plan.every,
-        list(plan.by),
-        before,
-        plan.last_call,
-    )

@@ -6,12 +6,15 @@ plain text; names of series and values from logs are not escaped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime  # noqa: TC003 - read when the schema is made
-from typing import Literal, TypeAlias, dataclass_transform
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias, dataclass_transform
 
 from toolkit.formatting.figures import UNKNOWN, Figure
 
+SCHEMA_VERSION = 2
 Kind: TypeAlias = Literal["usd", "count", "share"]  # how a figure is written
 # A colour: the slot of a series (see `toolkit.charts.colors`), or a mark of its own.
 Color: TypeAlias = str
@@ -290,7 +293,7 @@ class Heat(_Data):
 
     rows: list[str]
     columns: list[str]
-    counts: list[list[int | None]]
+    counts: list[list[int]]
 
 
 class Spell(_Data):
@@ -339,9 +342,6 @@ class Analysis(_Data):
     table: Matrix
     table_head: Head
     left_out: list[str]
-
-
-# --- The whole -----------------------------------------------------------------------
 
 
 class Range(_Data):
@@ -427,3 +427,22 @@ class ReportContent(_Data):
     periods: list[Period]
     ledger: dict[str, int]
     made: Made
+
+    def data(self) -> dict[str, Any]:
+        """Return the content as data, for programs and later reports.
+
+        The schema is ``docs/report.schema.json``. Keys may be added, but none changes
+        its meaning while `SCHEMA_VERSION` is the same.
+        """
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    def json(self) -> str:
+        """Return the data as JSON in ASCII, safe to print."""
+        return json.dumps(self.data(), indent=1, default=_plain) + "\n"
+
+
+def _plain(value: object) -> object:
+    """Convert what JSON cannot hold: times to ISO 8601, amounts to exact text."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return value.isoformat() if isinstance(value, date) else str(value)

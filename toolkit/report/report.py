@@ -33,7 +33,6 @@ from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import TILES
 from toolkit.report.restated import read_report
-from toolkit.report.to_json import to_data, to_json
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
@@ -105,11 +104,11 @@ class Report:
 
     def json(self) -> str:
         """Return the report as JSON: see ``docs/report.schema.json``."""
-        return to_json(self.content)
+        return self.content.json()
 
     def data(self) -> dict[str, Any]:
         """Return the data of the JSON."""
-        return to_data(self.content)
+        return self.content.data()
 
     def png(self) -> bytes:
         """Return the overview of the range as PNG."""
@@ -289,6 +288,10 @@ def write_report(
     plan = plan._replace(last_call=latest.item())
     given: Options = {
         "prices": None if prices is None else os.fspath(prices),
+        "against": None if against is None else os.fspath(against),
+        "title": None if title == _TITLE else title,
+        "section": [] if plan.sections == tuple(TILES) else plan.sections,
+        "color": [f"{name}={color}" for name, color in plan.colors.items()],
         "tag": [f"{name}={path}" for name, path in (options.get("tags") or {}).items()],
         "month_budget": [budgets] if isinstance(budgets, str) else list(budgets),
     }

@@ -14,9 +14,8 @@ from toolkit.expressions.time_ranges import Span
 from toolkit.formatting.figures import Figure
 from toolkit.metrics.options import check_options
 from toolkit.report.metric_tables import MetricTables, figure_of
-from toolkit.report.model import Head, Period, Restated, RestatedRow
+from toolkit.report.model import SCHEMA_VERSION, Head, Period, Restated, RestatedRow
 from toolkit.report.provenance import versions
-from toolkit.report.to_json import SCHEMA_VERSION
 from toolkit.report.wording import calls
 
 if TYPE_CHECKING:
