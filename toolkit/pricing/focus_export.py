@@ -136,8 +136,8 @@ def focus(
     ... )
     >>> rows = focus(choices, month="2026-01")
     >>> rows.select("SkuMeter", "ConsumedQuantity", "BilledCost").rows()
-    [('Input Tokens', Decimal('1000'), Decimal('0.002500000000')), \
-('Output Tokens', Decimal('100'), Decimal('0.001000000000'))]
+    [('Output Tokens', Decimal('100'), Decimal('0.001000000000')), \
+('Input Tokens', Decimal('1000'), Decimal('0.002500000000'))]
     """
     within = month_span(month)
     file = read_prices(prices, provider)

@@ -101,8 +101,8 @@ def scan(
     >>> import tempfile, toolkit
     >>> to = tempfile.mkdtemp()
     >>> done = toolkit.export("data/sample/chat.jsonl", to=to)
-    >>> toolkit.scan(to).select("model", "total_tokens").collect_schema()
-    Schema([('model', String), ('total_tokens', Int64)])
+    >>> dict(toolkit.scan(to).select("model", "total_tokens").collect_schema())
+    {'model': String, 'total_tokens': Int64}
     """
     within = span(since, until)
     known = complete(scan, options)
