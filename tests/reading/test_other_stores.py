@@ -184,6 +184,23 @@ def test_no_error_shows_a_signed_address(bucket: Bucket, refused: str) -> None:
     assert SIGNATURE not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize("refused", ["GET .*/state.json", "GET .*parquet"])
+def test_no_error_of_an_export_shows_a_signed_address(
+    bucket: Bucket, refused: str
+) -> None:
+    to = bucket.folder / "out"
+    toolkit.export(bucket.log, to=to)
+    upload(bucket, to, "out")
+    set_environment(bucket, SAS)
+    bucket.server.refuses = refused
+
+    with pytest.raises(errors.ToolkitError, match=r"(?i)denied|forbidden") as caught:
+        toolkit.scan(bucket.uri("out", "az://{}/"))
+
+    assert any(SIGNATURE in request for request in bucket.server.asked)
+    assert SIGNATURE not in "".join(traceback.format_exception(caught.value))
+
+
 def test_an_account_or_credentials_that_are_missing_are_named(bucket: Bucket) -> None:
     set_environment(bucket, {})
 

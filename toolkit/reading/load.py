@@ -238,7 +238,8 @@ def load(
     ----------
     sources
         A path, a directory, a glob, ``-`` for standard input, an address
-        ``s3://bucket/key`` (also with a glob or of a folder), or a list of them.
+        ``s3://bucket/key``, also ``gs://`` and ``az://`` (of an object or of a folder,
+        or with a glob), or a list of them.
         Plain text, gzip and zstd are detected by their first bytes.
         Logs are read in the order of the list, sorted by name within each; a log and
         its rotations (``app.jsonl.1``) are read together, oldest first.

@@ -86,7 +86,7 @@ def summary_of(chart: Chart) -> str:
     """Return the figures of a chart as a sentence."""
     if isinstance(chart, Heat):
         cells = [
-            (count or 0, f"{day} {hour}:00")
+            (count, f"{day} {hour}:00")
             for day, counts in zip(chart.rows, chart.counts, strict=True)
             for hour, count in zip(chart.columns, counts, strict=True)
         ]

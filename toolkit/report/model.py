@@ -293,7 +293,7 @@ class Heat(_Data):
 
     rows: list[str]
     columns: list[str]
-    counts: list[list[int | None]]
+    counts: list[list[int]]
 
 
 class Spell(_Data):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _WIDTH, _NAMES = 320, 122  # of a tile, and of the names in it
 _BELOW = 4.3  # from the middle of a line to the ground of its text
-_HIDDEN = 34  # width of a mark that is not to scale
 _SHADES = 9  # of a heat map
 
 
@@ -47,10 +46,7 @@ def draw_tile(tile: Tile) -> Markup:
 
 def _draw_bars(drawing: Drawing, chart: Bars) -> float:
     """Draw bars with names at their left and texts at their right."""
-    y, left = (
-        _draw_legend(drawing, chart.legend),
-        _room(bar.label for bar in chart.bars),
-    )
+    y, left = _draw_legend(drawing, chart.legend), _room(b.label for b in chart.bars)
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
     peak = max(map(_total, chart.bars), default=0) or 1
     scale, row = (_WIDTH - left - texts - 8) / peak, 24 if len(chart.bars) < 6 else 20
@@ -58,16 +54,9 @@ def _draw_bars(drawing: Drawing, chart: Bars) -> float:
         drawing.name(0, y + row / 2 + _BELOW, bar.label, left - 8)
         x, high = left, row - (10.0 if row > 20 else 8.0)
         for part in bar.parts:
-            wide = size_of(part.value) * scale
-            if not part.value.is_known and part.mark == "dotted":
-                wide = min(_HIDDEN, _WIDTH - texts - 8 - x)
-            if wide > 0:
+            if wide := size_of(part.value) * scale:
                 drawing.part(x, y + (row - high) / 2, wide, high, part.color, part.mark)
             x += wide
-        if bar.before.is_known:
-            before = left + size_of(bar.before) * scale
-            drawing.line("limit", before, y + 2, before, y + row - 2)
-            x = max(x, before)
         drawing.text(min(x + 6, _WIDTH - texts), y + row / 2 + _BELOW, (bar.text, "i"))
         y += row
     return y + 4
@@ -82,10 +71,7 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
     left = max((text_width(text) + 6 for _, text in ticks), default=0)
     names = [shortened(name, 126, bold=True) for name, *_ in chart.legend]
     right = max((text_width(name, bold=True) + 24 for name in names), default=0)
-    scale, slot = (
-        (bottom - top) / peak,
-        (_WIDTH - left - right) / (len(chart.bars) or 1),
-    )
+    scale, slot = (bottom - top) / peak, (_WIDTH - left - right) / len(chart.bars)
     drawing.grid(ticks, left, _WIDTH - right, bottom, scale)
     for place, bar in enumerate(chart.bars):
         x, wide = left + slot * (place + 0.12), slot * 0.76
@@ -98,21 +84,19 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
         if texts < slot - 2 or _total(bar) == peak:
             drawing.text(x + wide / 2, y - 6, (bar.text, "i center"))
     drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
-    for line, (name, (whole, color, mark)) in enumerate(
-        zip(names, chart.legend, strict=True)
-    ):
-        x, y = _WIDTH - right + 10, 18.0 + 19 * line
-        drawing.part(x, y - 8.5, 9, 9, color, mark)
-        drawing.text(x + 14, y, (name, f"t b {color_class(color)}"), whole=whole)
-    return max(196, 26 + 19 * len(names))
+    y = 18.0
+    for name, (whole, color, mark) in zip(names, chart.legend, strict=True):
+        drawing.part(_WIDTH - right + 10, y - 8.5, 9, 9, color, mark)
+        runs = (name, f"t b {color_class(color)}")
+        drawing.text(_WIDTH - right + 24, y, runs, whole=whole)
+        y += 19
+    return max(196, y + 8)
 
 
 def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     """Draw rows of dots on one scale, each with a line over its range."""
-    top, left = (
-        _draw_legend(drawing, chart.legend),
-        _room(row[0].label for row in chart.rows),
-    )
+    top = _draw_legend(drawing, chart.legend)
+    left = _room(row[0].label for row in chart.rows)
     dots = [dot for row in chart.rows for dot in row]
     texts = max((text_width(dot.text) for dot in dots), default=0)
     figures = [one for dot in dots for one in (dot.value, dot.low, dot.high)]
@@ -121,10 +105,8 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     peak, row = max(*values, least), 22
     base = log10(least) if chart.log else 0.0
     reach = (log10(peak) - base if chart.log else peak) or 1
-    bottom, wide = (
-        top + row * len(chart.rows),
-        _WIDTH - left - texts - (16 if texts else 8),
-    )
+    bottom = top + row * len(chart.rows)
+    wide = _WIDTH - left - texts - (16 if texts else 8)
 
     def place(value: float) -> float:
         at = log10(max(value, least)) if chart.log else value
@@ -158,22 +140,21 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
 
 
 def _draw_heat(drawing: Drawing, chart: Heat) -> float:
-    """Draw cells that are darker the more they count; unknown ones are open."""
+    """Draw cells that are darker the more they count."""
     left, high = _room(chart.rows), 21
-    peak = max((count or 0 for row in chart.counts for count in row), default=0) or 1
-    wide = (_WIDTH - left) / (len(chart.columns) or 1)
+    peak = max(count for row in chart.counts for count in row)
+    wide = (_WIDTH - left) / len(chart.columns)
     cells: dict[str, list[str]] = {}
     for line, (name, counts) in enumerate(zip(chart.rows, chart.counts, strict=True)):
         y = 6 + high * line
         drawing.name(0, y + high / 2 + _BELOW, name, left - 8)
         for place, count in enumerate(counts):
-            level = max(round(_SHADES * (count or 0) / peak), 1 if count else 0)
-            shade = "" if count is None else f"{0.05 + level / 10:.2f}"
+            level = max(round(_SHADES * count / peak), 1 if count else 0)
+            shade = f"{0.05 + level / 10:.2f}"
             size = f"h{wide - 1:.1f}v20h-{wide - 1:.1f}z"
             cells.setdefault(shade, []).append(f"M{left + wide * place:.1f} {y}{size}")
     for shade, paths in cells.items():
-        more = {"fill-opacity": shade} if shade else {}
-        drawing.add("path", "f c-ink" if shade else "open", d="".join(paths), **more)
+        drawing.add("path", "f c-ink", d="".join(paths), **{"fill-opacity": shade})
     bottom = 6.0 + high * len(chart.rows)
     drawing.below(chart.columns, left, wide, bottom + 16)
     return bottom + 22
