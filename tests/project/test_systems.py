@@ -123,10 +123,6 @@ def test_cores_are_those_of_the_process_or_of_the_machine(
     assert system.available_cpus() == 2
 
     monkeypatch.delattr("os.sched_getaffinity")
-    monkeypatch.setattr("os.process_cpu_count", lambda: 4, raising=False)
-    assert system.available_cpus() == 4
-
-    monkeypatch.delattr("os.process_cpu_count")
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     assert system.available_cpus() == 3
 
