@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = NDArray[np.float64]
 
+_MANY = 10_000  # periods
 _MIN_PERIODS = 6  # that the x axis has room for; keeps a single bar from filling it
 
 _DAY = 86_400  # seconds
@@ -201,11 +202,13 @@ def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> Non
     margin = max(0.004 * (high - low), missing / 2)
     first, last = pl.col(PERIOD[0]).min(), pl.col(PERIOD[0]).max()
     every = pl.datetime_range(first, last, span.length.interval)
-    starts = span.periods.select(every).to_series()
+    starts, ends = span.periods["period"], span.ends
+    if span.slots <= _MANY:  # also where a period is missing
+        starts = span.periods.select(every).to_series()
+        ends = np.append(elapsed_days(starts)[1:], high)
     # With the margin the periods are closer than the width divided by their number.
     most = max(1, width / label_width * (high - low) / (high - low + 2 * margin))
     shown, unit = _choose_ticks(starts, span.length, most)
-    ends = np.append(elapsed_days(starts)[1:], high)
     middles = (elapsed_days(starts) + ends) / 2
     _set_ticks(ax, middles[shown], starts.filter(pl.Series(shown)), unit)
     ax.set_xlim(low - margin, high + margin)
