@@ -191,6 +191,15 @@ def test_two_days_a_year_apart_are_areas_that_no_edge_hides() -> None:
     assert np.max(ax.collections[0].get_linewidth()) < 0.2
 
 
+def test_two_seconds_years_apart_are_drawn_in_no_time() -> None:
+    moments = (utc(2006, 1, 1), utc(2026, 12, 31, 12))
+
+    ax = plot_token_usage(make_usage(*({"period": m} for m in moments), every="1s"))
+
+    # A list of all seconds between them would need 5 GB.
+    assert ticks(ax)[0].endswith("2006")
+
+
 def test_an_area_falls_to_zero_in_a_gap() -> None:
     frame = make_days(200).filter(pl.col("period").dt.date() != pl.date(2026, 12, 1))
 

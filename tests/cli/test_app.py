@@ -55,7 +55,7 @@ def test_every_command_of_the_help_exists_and_has_its_own() -> None:
     for command in commands:
         done = run(command, "--help")
         assert done.returncode == 0
-        assert f"Usage: toolkit {command}" in done.stdout
+        assert f"usage: toolkit {command}" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80
         assert command in run().stdout
 

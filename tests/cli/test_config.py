@@ -448,6 +448,15 @@ def test_a_file_above_this_directory_is_named_if_it_is_used(
     assert messages("tokens", "out") == []
 
 
+def test_the_title_of_a_report_is_not_that_of_a_chart(tmp_path: Path) -> None:
+    path, to = write(tmp_path, 'title = "Ours"'), tmp_path / "a.svg"
+
+    done = run("plot", "cost", "data/sample", "--to", to, "--config", path)
+
+    assert done.returncode == 0
+    assert "Ours" not in to.read_text("utf-8")
+
+
 def test_the_file_is_not_named_for_what_it_does_not_set(tmp_path: Path) -> None:
     path = write(tmp_path, 'by = ["provider"]')
 

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 def shown(frame: pl.DataFrame, metric: str, width: int) -> list[str]:
     """Return the names of the columns that fit into a width."""
-    return [c.name for c in lay_out(frame, SPECS[metric], width, len).shown]
+    return [c.name for c in lay_out(frame, SPECS[metric], width).shown]
 
 
 def test_columns_are_chosen_by_weight_and_shown_in_the_order_of_the_table() -> None:
@@ -63,7 +63,7 @@ def test_columns_are_chosen_by_weight_and_shown_in_the_order_of_the_table() -> N
 def test_what_does_not_fit_is_named() -> None:
     usage = token_usage(make_choices({"total_tokens": 730}))
 
-    layout = lay_out(usage, SPECS["token_usage"], 30, len)
+    layout = lay_out(usage, SPECS["token_usage"], 30)
 
     names = {column.name for column in layout.shown} | set(layout.left_out)
     assert names == set(usage.columns) - {"period_end", "partial"}
@@ -150,7 +150,7 @@ def priced(day: int, *models: str, reason: str = "stop") -> list[dict[str, objec
 
 def cells(frame: pl.DataFrame, metric: str, name: str) -> list[str]:
     """Return a column as it is shown, its sum last."""
-    layout = lay_out(frame, SPECS[metric], 1000, len)
+    layout = lay_out(frame, SPECS[metric], 1000)
     (column,) = [column for column in layout.shown if column.name == name]
     return [*column.cells, column.footer]
 
@@ -235,7 +235,7 @@ def test_tokens_that_no_call_reports_are_unknown_and_bounds_are_marked() -> None
     ]  # fmt: skip
     folded = token_usage(choices, every=None, top=2)
     assert cells(folded, "token_usage", "folded") == ["0", "0", "1", ""]
-    layout = lay_out(usage, SPECS["token_usage"], 1000, len)
+    layout = lay_out(usage, SPECS["token_usage"], 1000)
     notes = notes_of(usage, SPECS["token_usage"], layout)
     assert notes == ["≥ at least: something is not reported"]
 

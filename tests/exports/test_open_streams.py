@@ -206,7 +206,7 @@ def test_a_stream_over_two_rotations_and_a_compression(logs: Logs) -> None:
     logs.export()
     packed = gzip.compress(logs.path("app.jsonl.1").read_bytes())
     logs.path("app.jsonl.2.gz").write_bytes(packed)
-    logs.path("app.jsonl").rename(logs.path("app.jsonl.1"))
+    logs.path("app.jsonl").replace(logs.path("app.jsonl.1"))
     logs.append(end("a"))
 
     done = logs.export(final=True)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.metrics.engine import compute
+from toolkit.metrics.engine import compute, compute_several
+from toolkit.metrics.registry import SPECS
 from toolkit.metrics.waste import GROUPS, WASTE
 from toolkit.testing import make_choices
 
@@ -127,6 +128,30 @@ def test_what_dropped_texts_and_arguments_hide_is_unknown() -> None:
     assert figure(none, "repeated") == figure(none, "refused") == UNKNOWN
     assert figure(none, "unreadable") == Figure(0, "lower")
     assert figure(none, "cut_off") == Figure(0)
+
+
+def test_a_range_beside_a_longer_one_has_its_own_calls_only() -> None:
+    choices = make_choices(call(-90, tool_calls=WRONG), call(0, tool_calls=WRONG))
+    hour = {"since": NOON, "until": NOON + timedelta(hours=1), "every": None, "by": ()}
+    queries = [(WASTE, hour), (SPECS["cost"], {"every": None, "by": ()})]
+
+    waste, cost = compute_several(choices.lazy(), queries)
+
+    # One call of 0.0035 USD at noon, and one before the range.
+    assert waste["responses_unreadable"].item() == 1
+    assert waste["cost_unreadable"].item() == Decimal("0.0035")
+    assert cost["cost"].item() == Decimal("0.0070")
+
+
+def test_a_choice_whose_first_one_is_missing_is_no_call() -> None:
+    cut = {"choice_count": 2, "choice_position": 1, "finish_reason": "length"}
+    choices = make_choices(call(**cut))
+    queries = [(WASTE, {"every": None}), (SPECS["truncation_rate"], {"every": None})]
+
+    waste, truncation = compute_several(choices.lazy(), queries)
+
+    assert waste.is_empty()
+    assert truncation.select("responses", "choices_truncated").row(0) == (0, 1)
 
 
 def test_the_cost_of_a_group_is_a_bound_if_a_price_is_missing() -> None:

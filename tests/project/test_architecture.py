@@ -43,7 +43,7 @@ ENTRANCES = {
     "obstore": {"reading.object_store"},
     "xlsxwriter": {"formatting.table_files"},
     "pydantic": {"cli.settings"},
-    "rich": {"cli.output", "cli.screen"},
+    "rich": {"cli.output", "cli.screen", "cli.tables"},
     "pandas": set(),
     "orjson": set(),
     "pickle": set(),

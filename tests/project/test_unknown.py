@@ -362,7 +362,7 @@ def test_a_table_in_the_terminal_marks_bounds_and_names_the_unknown(
         ("truncation_rate", "tokens_truncated"),
     ):
         table = METRICS[name](frame, every=None)
-        layout = lay_out(table, SPECS[name], 10_000, len)
+        layout = lay_out(table, SPECS[name], 10_000)
         columns = {one.name: one for one in layout.shown}
         if measure not in columns:  # is 0 or unknown in each row, and not the main one
             continue

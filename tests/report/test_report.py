@@ -348,3 +348,15 @@ def test_series_need_not_be_models(by: str | tuple[str, ...]) -> None:
     models = write_report(make_choices(*rows), **WEEK, by=by).content.models
     assert models is not None
     assert [row.calls for row in models.rows] == [25]  # 20 + 5 of one provider
+
+
+def test_a_report_on_many_series_reads_each_metric_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    week = {"since": "2026-11-02", "until": "2026-11-09", "now": "2026-11-09"}
+    few = toolkit.write_report("data/sample", compare="previous", **week)
+
+    monkeypatch.setattr("toolkit.report.content._MANY", 0)
+    many = toolkit.write_report("data/sample", compare="previous", **week)
+
+    assert many.json() == few.json()

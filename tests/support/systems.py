@@ -151,7 +151,7 @@ def simulate_windows() -> ModuleType:
     import shutil
 
     msvcrt = fake_msvcrt()
-    shutil._use_fd_functions = False
+    shutil._use_fd_functions = shutil._USE_CP_SENDFILE = False
     real: dict[str, Callable[..., Any]] = {
         name: getattr(os, name)
         for name in ("open", "lstat", "replace", "rename", "unlink", "remove", "rmdir")

@@ -55,10 +55,8 @@ def draw_counts(
     `fault` and `faults` name that part, and `missing` what it does not include.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    noun, names = (
-        noun or titles.unit_noun(measure.unit),
-        list(spec.key_names) or data.by,
-    )
+    noun = noun or titles.unit_noun(measure.unit)
+    names = list(spec.key_names) or data.by
     ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
     rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
     weight, most = pl.col(measure.name), min(_MAX_BARS, max_rows(ax))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _FIGURE_SIZE = (9.0, 4.2)  # inches; all other lengths are in points
 MARGIN = 12.0  # on every side of a figure
 GAP = 8.0
-_SMALL = (340.0, 215.0)  # width and height; in a smaller box the text is smaller
+_SMALL = (340.0, 165.0)  # width and height; in a smaller box the text is smaller
 _TINY = 130.0  # height; a lower box has room for a title only
 _NAME_WIDTH = 190.0  # of the name of a series
 _MAX_LABELS = 6  # at the right edge; more series have a legend

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -169,26 +169,17 @@ def fold_series(
     has folded belongs to the rest.
     """
     has_folded = "folded" in rows.columns
-    count = pl.col("folded") if has_folded else pl.lit(0, pl.Int64)
+    count = pl.col("folded").fill_null(0) if has_folded else pl.lit(0)
     rows = rows.with_columns(
-        count.fill_null(0).cast(pl.Int64).alias("~folded"),
-        (count > 0).fill_null(value=False).alias("~rest"),
+        count.cast(pl.Int64).alias("~folded"), (count > 0).alias("~rest")
     )
     group = [*names, "~rest"]
     first = pl.col("period").min() if "period" in rows.columns else pl.lit(0).first()
-    keys = (
-        rows.lazy()
-        .group_by(group, maintain_order=True)
-        .agg(
-            pl.when(weight.is_not_null().any())
-            .then(weight.cast(pl.Float64).sum())
-            .alias("~weight"),
-            pl.col("~folded").max(),
-            first.alias("~first"),
-        )
-        .sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
-        .collect()
+    known = pl.when(weight.is_not_null().any()).then(weight.cast(pl.Float64).sum())
+    keys = rows.group_by(group, maintain_order=True).agg(
+        known.alias("~weight"), pl.col("~folded").max(), first.alias("~first")
     )
+    keys = keys.sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
     unfolded = int((~keys["~rest"]).sum())
     if most is None:
         most = _SHOWN_OF_FOLDED - 1 if has_folded else _SHOWN
@@ -208,14 +199,10 @@ def fold_series(
         others = int(rest["~folded"].clip(lower_bound=1).sum())
         shade = current_theme().shade(REST)
         series.append(Series(_format_others(others), *shade, folded=others))
-    joined = rows.lazy().join(
-        ranks.lazy().select(*group, "series"),
-        on=group,
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )
-    return series, joined.drop("~rest", "~folded").collect()
+    places = ranks.select(*group, "series")
+    how: Any = {"how": "left", "nulls_equal": True, "maintain_order": "left"}
+    joined = rows.join(places, on=group, **how)
+    return series, joined.drop("~rest", "~folded")
 
 
 def set_colors(colors: Mapping[str, str] | None = None) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = NDArray[np.float64]
 
+_MANY = 10_000  # periods
 _MIN_PERIODS = 6  # that the x axis has room for; keeps a single bar from filling it
 
 _DAY = 86_400  # seconds
@@ -183,12 +184,10 @@ class Span(NamedTuple):
 
 def build_span(rows: pl.DataFrame) -> Span:
     """Build the span of dated rows."""
-    partial = (
-        pl.col("partial").any() if "partial" in rows.columns else pl.lit(value=False)
-    )
-    groups = rows.lazy().group_by(PERIOD)
-    flag = partial.fill_null(value=False).alias("partial")
-    periods = groups.agg(flag).sort("period").collect()
+    if "partial" not in rows.columns:
+        rows = rows.with_columns(partial=pl.lit(value=False))
+    partial = pl.col("partial").any().fill_null(value=False)
+    periods = rows.group_by(PERIOD).agg(partial).sort("period")
     starts, ends = (elapsed_days(periods[name]) for name in PERIOD)
     partial_periods = periods.drop_in_place("partial").to_numpy()
     return Span(periods, starts, ends, partial_periods, _period_length(periods))
@@ -201,11 +200,13 @@ def set_time_axis(ax: Axes, span: Span, width: float, label_width: float) -> Non
     margin = max(0.004 * (high - low), missing / 2)
     first, last = pl.col(PERIOD[0]).min(), pl.col(PERIOD[0]).max()
     every = pl.datetime_range(first, last, span.length.interval)
-    starts = span.periods.select(every).to_series()
+    starts, ends = span.periods["period"], span.ends
+    if span.slots <= _MANY:  # also where a period is missing
+        starts = span.periods.select(every).to_series()
+        ends = np.append(elapsed_days(starts)[1:], high)
     # With the margin the periods are closer than the width divided by their number.
     most = max(1, width / label_width * (high - low) / (high - low + 2 * margin))
     shown, unit = _choose_ticks(starts, span.length, most)
-    ends = np.append(elapsed_days(starts)[1:], high)
     middles = (elapsed_days(starts) + ends) / 2
     _set_ticks(ax, middles[shown], starts.filter(pl.Series(shown)), unit)
     ax.set_xlim(low - margin, high + margin)

@@ -104,7 +104,5 @@ def _name_version(version: list[str | None]) -> str:
 
 def _format_end(row: dict[str, Any], noun: str) -> str:
     """Format the count of a row, and the model that was requested if it is another."""
-    plural_end = "s" * (row["count"] != 1)
-    count = f"{format_count(row['count'], 'short')} {noun}{plural_end}"
-    asked = row[_REQUESTED]
+    count, asked = plural(row["count"], noun), row[_REQUESTED]
     return f"{count}, requested: {asked}" if asked is not None else count

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from toolkit.cli.output import print_result
@@ -14,8 +15,9 @@ from toolkit.errors import ToolkitError, near_miss
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_HELP = ("-h", "--help")
-_NARROWEST = 30  # lines of what an option means
+    from _typeshed import SupportsWrite
+
+_WIDEST = 80
 # How a value is made of what is typed or set in the settings file.
 _KINDS: dict[str, Callable[[Any], Any]] = {
     "text": str,
@@ -44,12 +46,22 @@ class Option(NamedTuple):
     kind: str
     is_required: bool
 
-    def put(self, text: Any, values: dict[str, Any]) -> None:
-        """Set a value as it is typed, or add it to those that are there."""
-        if self.kind == "texts":
-            values.setdefault(self.parameter, []).append(text)
+    def declare(self, parser: argparse.ArgumentParser) -> None:
+        """Add the option to a parser."""
+        facts: dict[str, Any] = {"default": argparse.SUPPRESS}
+        facts["help"] = self.help.replace("%", "%%")
+        if self.kind == "switch":
+            facts["action"] = "store_true"
         else:
-            values[self.parameter] = _KINDS[self.kind](text)
+            facts["metavar"] = self.metavar
+            facts["type"] = Path if self.kind == "file" else str
+        if not self.flag:
+            facts["nargs"] = "*" if self.kind == "texts" else None
+            parser.add_argument(self.parameter, **facts)
+            return
+        if self.kind == "texts":
+            facts["action"] = "append"
+        parser.add_argument(self.flag, dest=self.parameter, **facts)
 
 
 @dataclass
@@ -86,61 +98,42 @@ class Command(NamedTuple):
 
     def __call__(self, words: Sequence[str]) -> None:
         """Run the command with the words behind its name."""
-        options = {one.flag: one for one in self.options.values()}
-        values: dict[str, Any] = {}
-        places: list[str] = []
-        rest = iter(words)
+        values, rest = self._parser().parse_known_intermixed_args(words)
         for word in rest:
-            flag, equals, value = word.partition("=")
-            if word == "--":
-                places += rest
-            elif word == "-" or not word.startswith("-"):
-                places.append(word)
-            elif word in _HELP:
-                print_result(self.help())
-                return
-            elif flag not in options:
-                fail(f"no option {flag!r}{near_miss(flag, options)}")
-            elif options[flag].kind == "switch":
-                if equals:
-                    fail(f"{flag}: expected no value, got {value!r}")
-                options[flag].put(True, values)
-            else:
-                text = value if equals else next(rest, None)
-                if text is None:
-                    fail(f"{flag}: expected a value, got none")
-                options[flag].put(text, values)
-        self._place(places, values)
-        self.run(Context(self.name, self.options, values))
+            if word.startswith("-"):
+                flags = [one.flag for one in self.options.values()]
+                fail(f"no option {word!r}{near_miss(word, flags)}")
+        if rest:
+            fail(f"expected no more arguments, got {' '.join(rest)!r}")
+        self.run(Context(self.name, self.options, vars(values)))
 
-    def _place(self, words: list[str], values: dict[str, Any]) -> None:
-        """Set the arguments; one of several words leaves those of the others."""
-        arguments = [one for one in self.options.values() if not one.flag]
-        for following, one in reversed([*enumerate(reversed(arguments))]):
-            most = max(len(words) - following, 0) if one.kind == "texts" else 1
-            for word in words[:most]:
-                one.put(word, values)
-            del words[:most]
-        if words:
-            fail(f"expected no more arguments, got {' '.join(words)!r}")
-
-    def help(self) -> str:
-        """Return the help, as wide as the terminal, but not wider than 80."""
-        usage = ["Usage: toolkit", self.name, "[OPTIONS]"]
-        rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    def _parser(self) -> _Parser:
+        """Return what parses the words, and formats the help."""
+        arguments = [
+            one.metavar + "..." * (one.kind == "texts")
+            for one in self.options.values()
+            if not one.flag
+        ]
+        width = min(shutil.get_terminal_size().columns, _WIDEST)
+        parser = _Parser(
+            usage=" ".join(["toolkit", self.name, "[OPTIONS]", *arguments]),
+            description=self.text,
+            formatter_class=partial(argparse.HelpFormatter, width=width),
+            allow_abbrev=False,
+        )
         for one in self.options.values():
-            name = f"{one.flag} {one.metavar}".strip()
-            rows["Options" if one.flag else "Arguments"].append((name, one.help))
-            if not one.flag:
-                usage.append(name + "..." * (one.kind == "texts"))
-        rows["Options"].append((", ".join(_HELP), "print this help"))
-        lines = [" ".join(usage), f"\n  {self.text}"]
-        for heading, entries in rows.items():
-            lines += [f"\n{heading}:"] * bool(entries)
-            width = max((len(name) for name, _ in entries), default=0) + 4
-            room = min(shutil.get_terminal_size().columns, 80) - width
-            for name, text in entries:
-                first, *others = wrap(text, max(room, _NARROWEST))
-                lines.append(f"  {name:{width - 2}}{first}")
-                lines += [f"{'':{width}}{line}" for line in others]
-        return "\n".join(lines)
+            one.declare(parser)
+        return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors and help are written as those of the other commands."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise an error about how a command was called."""
+        fail(message)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help to stdout."""
+        del file
+        print_result(self.format_help().rstrip())

@@ -43,6 +43,7 @@ class Configuration(NamedTuple):
             **values,
             "logs": values.get("sources"),
             "section": values.get("sections"),
+            "title": values.get("title") if command == "report" else None,
             "tag": [f"{name}={path}" for name, path in values.get("tags", {}).items()]
             or None,
             "color": [f"{name}={to}" for name, to in values.get("colors", {}).items()]

@@ -61,7 +61,7 @@ def print_table(
         print_message(f"no {rows}, or none in this range")
         return
     console = Console()
-    layout = lay_out(frame, spec, console.width, cell_len, by)
+    layout = lay_out(frame, spec, console.width, by)
     grid = _Grid(layout.shown, console)
     blank = " " * grid.width
     console.out(blank)
@@ -85,7 +85,7 @@ class _Grid:
 
     def __init__(self, columns: Sequence[TableColumn], console: Console) -> None:
         self.columns, self.console = columns, console
-        self.widths = [column.width(cell_len) for column in columns]
+        self.widths = [column.width for column in columns]
         self.width = sum(self.widths) + len(columns) + 1
         folding = [place for place, column in enumerate(columns) if column.folds]
         while self.width > console.width and folding:

@@ -10,9 +10,10 @@ from datetime import datetime, time
 from decimal import Decimal
 from functools import cache
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
+from rich.cells import cell_len
 
 from toolkit.errors import clean, plural
 from toolkit.formatting.dates import format_day, format_moment
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
-
-    Width: TypeAlias = Callable[[str], int]
 
 _BEFORE, _CHANGE = "_before", "_change"
 _UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
@@ -53,10 +52,11 @@ class TableColumn(NamedTuple):
     at_left: bool = True
     folds: bool = False  # its cells may be broken
 
-    def width(self, measure: Width) -> int:
-        """Return the width that it needs: its heading may break between words."""
+    @property
+    def width(self) -> int:
+        """The width that it needs: its heading may break between words."""
         words = [*self.heading.split(), self.footer, *self.cells]
-        return max(map(measure, words), default=0)
+        return max(map(cell_len, words), default=0)
 
 
 class Layout(NamedTuple):
@@ -70,7 +70,6 @@ def lay_out(
     frame: pl.DataFrame,
     spec: MetricSpec,
     width: int,
-    measure: Width,
     by: Sequence[str] | None = None,
 ) -> Layout:
     """Choose the columns of a table that fit: names, the main measure, the others.
@@ -80,9 +79,7 @@ def lay_out(
     if more columns fit then.
     """
     figures = cache(lambda name: _figures(frame, name, spec))
-    fits = (
-        _fit(frame, spec, width, measure, figures, by, most) for most in _NAME_WIDTHS
-    )
+    fits = (_fit(frame, spec, width, figures, by, most) for most in _NAME_WIDTHS)
     return max(fits, key=lambda one: len(one.shown))
 
 
@@ -90,7 +87,6 @@ def _fit(
     frame: pl.DataFrame,
     spec: MetricSpec,
     width: int,
-    measure: Width,
     figures: Callable[[str], TableColumn],
     by: Sequence[str] | None,
     most: int,
@@ -107,10 +103,10 @@ def _fit(
         leading[0] = leading[0]._replace(footer="all")
     room = max(_NARROWEST, min(most, int(_NAME_SHARE * width / (len(names) or 1))))
     # A name that is folded anyway is folded once more for the edge of the table.
-    folds = any(column.folds and column.width(measure) > room for column in leading)
+    folds = any(column.folds and column.width > room for column in leading)
     free = width if folds else width - 1
     for column in leading:
-        needed = column.width(measure)
+        needed = column.width
         free -= 1 + (min(room, needed) if column.folds else needed)
     chosen: dict[str, TableColumn] = {}
     is_whole = True
@@ -119,7 +115,7 @@ def _fit(
         if is_absence and not (is_whole and _has_use(name, chosen, spec)):
             continue
         column = figures(name)
-        needed = column.width(measure)
+        needed = column.width
         if needed < free or not chosen:
             # No line of the heading is wider than the column must be.
             lines = wrap(column.heading, needed, break_long_words=False)

@@ -246,7 +246,14 @@ def _start(
     frame = choices.lazy()
     if isinstance(choices, pl.DataFrame):
         check_responses(choices, needs_key="line" in needs)
-    elif any(_reads_again(spec, query) for spec, query in queries):
+    elif any(
+        query.within.end
+        or query.before
+        or spec.passes > 1
+        or spec.leaves_out
+        or (spec.of_choices and own_columns(query.by))
+        for spec, query in queries
+    ):
         frame = read_once(frame, needs)
 
     @cache
@@ -260,7 +267,7 @@ def _start(
     def prepare(spec: MetricSpec, within: Span) -> MetricSpec:
         if spec.prepare is None:
             return spec
-        return spec.prepare(frame.filter(*within.conditions()))
+        return spec.prepare(frame.filter(*within.conditions()), within)
 
     works = []
     for spec, query in queries:
@@ -268,14 +275,3 @@ def _start(
         own = own if own.of_query is None else own.of_query(query)
         works.append(Computation(own, query, frame, has_rows))
     return works
-
-
-def _reads_again(spec: MetricSpec, query: MetricQuery) -> bool:
-    """Return whether rows are read more than once."""
-    return bool(
-        spec.passes > 1
-        or spec.leaves_out
-        or (spec.of_choices and own_columns(query.by))
-        or query.within.end
-        or query.before
-    )

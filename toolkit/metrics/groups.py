@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import polars as pl
 
@@ -129,10 +129,8 @@ class Computation:
         if self.query.top is None:
             return groups, {name: name for name in (*self.when, *by)}
         names = self.names_of_series(groups)
-        if by:
-            named = groups.join(names, on=by, how="left", nulls_equal=True)
-        else:
-            named = groups.join(names, how="cross")
+        how: Any = {"on": by, "how": "left"} if by else {"how": "cross"}
+        named = groups.join(names, **how, nulls_equal=True)
         shown = {f"{HIDDEN}{name}": name for name in by}
         return named, {**{name: name for name in self.when}, **shown, FOLDED: FOLDED}
 
@@ -149,29 +147,14 @@ class Computation:
             for name in main.columns
             for one in [pl.col(name).filter(now)]
         ]
-        place = pl.int_range(pl.len())
-        is_rest = place >= self.query.top
-        return (
-            table.group_by(by)
-            .agg(sums)
-            .sort(
-                main.known,
-                *by,
-                descending=[True, *[False] * len(by)],
-                nulls_last=True,
-            )
-            .select(
-                *by,
-                pl.when(~is_rest)
-                .then(pl.col(by).cast(pl.String))
-                .otherwise(pl.lit(OTHER))
-                .name.prefix(HIDDEN),
-                pl.when(is_rest)
-                .then(pl.len().cast(pl.Int64) - self.query.top)
-                .otherwise(0)
-                .alias(FOLDED),
-            )
-        )
+        top, by_text = self.query.top, pl.col(by).cast(pl.String)
+        is_rest = pl.int_range(pl.len()) >= top
+        names = pl.when(~is_rest).then(by_text).otherwise(pl.lit(OTHER))
+        rest = pl.when(is_rest).then(pl.len().cast(pl.Int64) - top).otherwise(0)
+        largest_first = [True, *[False] * len(by)]
+        series = table.group_by(by).agg(sums)
+        series = series.sort(main.known, *by, descending=largest_first, nulls_last=True)
+        return series.select(*by, names.name.prefix(HIDDEN), rest.alias(FOLDED))
 
 
 class Groups:

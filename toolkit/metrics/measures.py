@@ -56,7 +56,8 @@ class Measure(NamedTuple):
     bound
         What the figure is where something is unseen: a sum is a lower bound.
     part, whole
-        Of a ratio: the measure above, and what it is divided by.
+        Of a ratio: the measure above, and what it is divided by. `derive` uses no other
+        measures: charts sum them over series.
     """
 
     name: str

@@ -18,6 +18,7 @@ from toolkit.schema.tables import CHOICES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from toolkit.expressions.time_ranges import Span
     from toolkit.metrics.measures import DataType, Measure
     from toolkit.metrics.options import MetricQuery
 
@@ -122,7 +123,7 @@ class MetricSpec:
     needs: tuple[str, ...] = ()
     costs: Literal["", "cost", "list_price"] = ""
     priced: pl.Expr = _IS_FIRST
-    prepare: Callable[[pl.LazyFrame], MetricSpec] | None = None
+    prepare: Callable[[pl.LazyFrame, Span], MetricSpec] | None = None
     of_query: Callable[[MetricQuery], MetricSpec] | None = None
     any_of: Mapping[str, pl.Expr] = field(default_factory=dict)
     where: pl.Expr = _IS_FIRST

@@ -20,6 +20,7 @@ from toolkit.metrics.tools import is_invalid
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
+    from toolkit.expressions.time_ranges import Span
     from toolkit.metrics.measures import Measure
 
 GROUPS = ("cut_off", "refused", "unreadable", "repeated")
@@ -43,23 +44,18 @@ def text_number() -> pl.Expr:
     )
 
 
-def _has_invalid_arguments(calls: pl.Series) -> pl.Series:
+def _has_invalid_arguments(choices: pl.Series) -> pl.Series:
     """Return whether the arguments of any tool call of each choice are not JSON."""
-    row = pl.int_range(len(calls), eager=True)
-    each = pl.DataFrame({"row": row, "call": calls}).filter(
-        pl.col("call").list.len() > 0
-    )
-    each = each.explode("call")
-    wrong = is_invalid(each["call"].struct.field("arguments"))
+    row = pl.int_range(len(choices), eager=True)
+    each = choices.struct.unnest().with_columns(row.alias("row"))
+    each = each.filter(_HAS_CALLS, pl.col("within")).explode("tool_calls")
+    wrong = is_invalid(each["tool_calls"].struct.field("arguments"))
     return row.is_in(each["row"].filter(wrong).unique().implode())
 
 
 _CONDITIONS = {
     "cut_off": IS_TRUNCATED,
     "refused": IS_REFUSED | IS_FILTERED,
-    "unreadable": pl.col("tool_calls").map_batches(
-        _has_invalid_arguments, return_dtype=pl.Boolean, is_elementwise=True
-    ),
     "has_reason": pl.col("finish_reason").is_not_null(),
     "calls_tools": _HAS_CALLS,
     "lacks_arguments": pl.col("tool_calls")
@@ -98,13 +94,18 @@ def _find_repeated(frame: pl.LazyFrame) -> tuple[pl.DataFrame, bool]:
     return marked.collect(engine="streaming"), lacks_texts
 
 
-def _prepare(frame: pl.LazyFrame) -> MetricSpec:
+def _prepare(frame: pl.LazyFrame, within: Span) -> MetricSpec:
     """Return the declaration with the marks of responses, and those that are again."""
     if _TEXT not in frame.collect_schema().names():
         frame = frame.with_columns(text_number())
     repeated, lacks_texts = _find_repeated(frame)
     key = response_key(frame)
-    any_of = dict(_CONDITIONS)
+    # Other metrics may read a longer range: arguments outside this one are not parsed.
+    is_in = pl.all_horizontal(pl.lit(True), *within.conditions()).alias("within")
+    unreadable = pl.struct("tool_calls", is_in).map_batches(
+        _has_invalid_arguments, return_dtype=pl.Boolean, is_elementwise=True
+    )
+    any_of = {**_CONDITIONS, "unreadable": unreadable}
     if not lacks_texts:  # texts need not be read again
         any_of["lacks_text"] = pl.lit(False)
 

@@ -257,7 +257,9 @@ def _with_computed(
         if chosen.all():
             return compute(frame).to_struct()
         place = pl.when(chosen).then(chosen.cum_sum() - 1)
-        found = compute(frame.filter(chosen))
+        found = pl.DataFrame(schema=schema)
+        if chosen.any():
+            found = compute(frame.filter(chosen))
         return found.select(pl.struct(pl.all()).gather(place)).to_series()
 
     batches = pl.struct(*names, wanted.alias(_WANTED)).map_batches(

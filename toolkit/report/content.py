@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from toolkit.report.provenance import Options
 
 
+_MANY = 1000  # series
+
+
 def build_content(
     inputs: ReportInputs, plan: Plan, given: Options, earlier: Mapping[str, Any] | None
 ) -> ReportContent:
@@ -45,14 +48,14 @@ def build_content(
     kept = {**(earlier.get("colors", {}) if earlier else {}), **plan.colors}
     names = Names.read(inputs, plan, kept)
     tables = MetricTables(inputs, plan)
-    _compute(tables)
+    _compute(tables, len(names.colors))
     left_out = uncounted(tables, inputs)
     has_calls = bool(tables.row("token_usage")["responses"])
     # Nothing is known if all that there is could not be counted.
     is_known = bool(plan.last_call or has_calls or not left_out)
     if not is_known:
         tables = MetricTables(inputs, plan._replace(compares=False))
-        _compute(tables)
+        _compute(tables, len(names.colors))
     restated = build_restated(earlier, tables, inputs) if earlier else None
     periods = build_periods(tables) if is_known else []
     uses_clock = bool(plan.budgets) or any(
@@ -114,8 +117,8 @@ def _began_within(plan: Plan, first_call: datetime | None) -> str:
     return format_day(first_call.astimezone(zone_of(plan.tz)).date())
 
 
-def _compute(tables: MetricTables) -> None:
-    """Compute the sums that the parts read, with one reading."""
+def _compute(tables: MetricTables, series_count: int) -> None:
+    """Compute the sums that the parts read: with one reading, if groups are few."""
     plan, total, series = tables.plan, tables.together, tables.by_series
     by_model = {**series, "by": ("model",)}
     periods = {"every": plan.every, "by": (), "fill": True}
@@ -136,4 +139,7 @@ def _compute(tables: MetricTables) -> None:
         queries.append(("cost", tables.of_spans(by=plan.by, fill=False)))
     if plan.compares:
         queries.append(("cost_change", {"by": plan.by}))
-    tables.compute(queries)
+    metrics = [*dict.fromkeys(metric for metric, _ in queries)]
+    # Groups of many series are as large as the metrics are many.
+    for part in [[one] for one in metrics] if series_count > _MANY else [metrics]:
+        tables.compute(one for one in queries if one[0] in part)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from toolkit.report.provenance import Options
 
 _TITLE, _TOP = "LLM usage", 12
-_LAST_YEAR = 9999  # no period of it has an end that Python can hold
+_LAST_YEAR = 9999
 # Length of a period in a range of at most so many days.
 _LENGTHS = ((2, "1h"), (62, "1d"), (400, "1w"))
 
@@ -249,10 +249,7 @@ def write_report(
         check_type("colors", colors, Mapping, "a colour for each name, as a dict")
     within = chosen(last, since, until, tz, now=now)
     at = (moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0)
-    for name, end in (("until", within.end), ("now", at)):
-        if end is not None and end.year >= _LAST_YEAR:
-            expected = f"a time before the year {_LAST_YEAR}"
-            raise OptionError(name, f"{end:%Y-%m-%d}", expected=expected)
+    _check_years(until=within.end, now=at)
     if compare is not None and None in within:
         expected = "a range with both ends, such as last, to compare it with"
         raise OptionError("compare", compare, expected=expected)
@@ -300,6 +297,14 @@ def write_report(
     for file in dict.fromkeys(files):
         report.save(file)
     return report
+
+
+def _check_years(**moments: datetime | None) -> None:
+    """Raise `OptionError` if a moment is so late that no period of it has an end."""
+    for name, at in moments.items():
+        if at is not None and at.year >= _LAST_YEAR:
+            expected = f"a time before the year {_LAST_YEAR}"
+            raise OptionError(name, f"{at:%Y-%m-%d}", expected=expected)
 
 
 def _parse_budgets(texts: str | Sequence[str]) -> tuple[MonthBudget, ...]:

@@ -46,12 +46,10 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     style: UsdStyle = max(2, usd_places(course.totals) - 1) if top < 1000 else "short"
     ticks = ticks_of(top, "usd")
     labels: list[list[Run]] = []
-    if width > _NARROW:
-        for one in series:
-            value = write(one.values[-1], "usd", style).replace(DASH, UNKNOWN_TEXT)
-            name = shortened(one.name, 150, bold=True)
-            look_of = f"t b {color_class(one.color)}"
-            labels.append([(name, look_of), (f" {value}", "m")])
+    for one in series if width > _NARROW else []:
+        value = write(one.values[-1], "usd", style).replace(DASH, UNKNOWN_TEXT)
+        name = shortened(one.name, 150, bold=True)
+        labels.append([(name, f"t b {color_class(one.color)}"), (f" {value}", "m")])
     left = max(text_width(text) for _, text in ticks) + 8
     right = max(map(runs_width, labels), default=-22) + 22
     slot, bottom = (width - left - right) / count, height - 26.0
@@ -64,12 +62,11 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     for place, text in enumerate(texts, empty):
         x, bar = left + slot * (place + 0.13), slot * 0.74
         mark = "solid" if course.is_whole[place] else "hatched"
-        y = drawing.stack(
-            x,
-            bottom,
-            bar,
-            [(size_of(one.values[place]) * scale, one.color, mark) for one in series],
-        )
+        sizes = (size_of(one.values[place]) * scale for one in series)
+        parts = [
+            (size, one.color, mark) for size, one in zip(sizes, series, strict=True)
+        ]
+        y = drawing.stack(x, bottom, bar, parts)
         if size_of(course.unpriced[place]):
             y -= 8
             drawing.part(x, y, bar, 7, "", "dotted")
