@@ -276,7 +276,7 @@ def test_calls_are_counted_by_tool_and_those_with_broken_arguments() -> None:
         # Alone no JSON; joined by commas some are.
         ["1,2", "[1", "2]", '"a', 'b"', "{}"],
         ["", "NaN", "01", '"\\ud800"', "{}{}", "'a'", "nul"],
-        ["[" * 100_000, "[" * 100_000 + "]" * 100_000],
+        ["[" * 100_000],
     ],
 )
 def test_each_text_is_checked_as_json_on_its_own(texts: list[str]) -> None:
@@ -293,6 +293,11 @@ def test_each_text_is_checked_as_json_on_its_own(texts: list[str]) -> None:
     for mixed in (texts, [*good, *texts, *good], (good * 100) + texts):
         expected = [text in good for text in mixed]
         assert [is_json(text) for text in mixed] == expected
+
+
+def test_a_text_that_is_nested_very_deep_has_an_answer() -> None:
+    # Python 3.14 takes what earlier versions call too deep.
+    assert is_json("[" * 100_000 + "]" * 100_000) in (True, False)
 
 
 # Sizes.

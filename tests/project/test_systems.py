@@ -61,9 +61,11 @@ def no_exchange(patch: pytest.MonkeyPatch) -> None:
 
 MISSING: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nothing": lambda _patch: None,
-    "sched_getaffinity": lambda patch: patch.delattr(
-        "os.sched_getaffinity", raising=False
-    ),
+    "sched_getaffinity": lambda patch: (
+        patch.delattr("os.sched_getaffinity", raising=False),
+        # That of 3.13 calls the other.
+        patch.setattr("os.process_cpu_count", os.cpu_count, raising=False),
+    )[0],
     "/proc and sysconf": no_proc,
     "renameat2": no_exchange,
     "ctypes": lambda patch: patch.setitem(sys.modules, "ctypes", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -62,9 +63,9 @@ def archive(kind: str) -> bytes:
 
 def database() -> bytes:
     """Return an SQLite database."""
-    connection = sqlite3.connect(":memory:")
-    connection.execute("create table log (line text)")
-    return connection.serialize()
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table log (line text)")
+        return connection.serialize()
 
 
 FILES = {

@@ -152,6 +152,7 @@ def simulate_windows() -> ModuleType:
 
     msvcrt = fake_msvcrt()
     shutil._use_fd_functions = shutil._USE_CP_SENDFILE = False
+    vars(shutil)["_rmtree_impl"] = vars(shutil)["_rmtree_unsafe"]  # of 3.14
     real: dict[str, Callable[..., Any]] = {
         name: getattr(os, name)
         for name in ("open", "lstat", "replace", "rename", "unlink", "remove", "rmdir")
@@ -189,6 +190,7 @@ def simulate_windows() -> ModuleType:
     for module, names in NOT_ON_WINDOWS.items():
         for name in names:
             vars(importlib.import_module(module)).pop(name, None)
+    vars(os)["process_cpu_count"] = os.cpu_count  # of 3.13, which calls one of these
     for name in MODULES_NOT_ON_WINDOWS:
         sys.modules[name] = None  # type: ignore[assignment]
     sys.modules["msvcrt"] = msvcrt
@@ -225,6 +227,7 @@ def simulate_macos() -> list[str]:
     ctypes.CDLL = lambda *_names, **_options: Library()  # type: ignore[misc, assignment]
     Path.read_text = no_proc  # type: ignore[method-assign, assignment]
     vars(os).pop("sched_getaffinity")
+    vars(os)["process_cpu_count"] = os.cpu_count
     vars(os).pop("O_TMPFILE")
     sys.platform = "darwin"
     return calls
