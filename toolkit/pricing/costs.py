@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
 _KEY = (*RESPONSE_KEY, "choice_position")
-_ADDED = ("cost", "cost_source", "price_date")
+ADDED = ("cost", "cost_source", "price_date")
 _PER_RESPONSE = ("cost_source", "price_date")
-_SELLER = ("provider", "service_tier")
 _FROM = ("cost", "cost_source")
 _PRICED = "~priced"
 _LIST_PRICE = "~list_price"
@@ -273,7 +272,7 @@ def _add_costs(
 ) -> pl.LazyFrame:
     """Price each row of a frame by its own usage."""
     pricer = Pricer(read_prices(prices, provider))
-    return add_priced(frame.lazy(), pricer, {name: name for name in _ADDED})
+    return add_priced(frame.lazy(), pricer, {name: name for name in ADDED})
 
 
 def _spread_first(rows: pl.DataFrame) -> pl.DataFrame:
