@@ -127,9 +127,9 @@ def draw_health(ax: Axes, data: ChartData) -> Bbox:
 def draw_change(ax: Axes, data: ChartData) -> Bbox:
     """Draw by how much each cause changed the known cost.
 
-    A bar for each cause, the largest at the top and dark: to the left if it made the
-    responses cheaper, to the right if dearer. All series are summed. The note names
-    causes without an effect, and how many calls have no known price.
+    A bar for each cause, the largest at the top and dark: to the right if it raised the
+    cost, to the left if it lowered it. All series are summed. The note names causes
+    without an effect, and how many calls have no known price.
     """
     spec, rows, theme = data.spec, data.frame, current_theme()
     whole, *effects = spec.drawn
