@@ -53,7 +53,7 @@ def available_cpus() -> int:
     """Count the cores that this process may use, or else those of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    return os.cpu_count() or 1
 
 
 def free_memory() -> int | None:

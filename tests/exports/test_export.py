@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import toolkit
+from toolkit import system
 from toolkit.errors import (
     BusyError,
     DamagedExportError,
@@ -316,7 +317,7 @@ def test_a_damaged_log_commits_nothing(tmp_path: Path) -> None:
     assert not list(out.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("call", ["sync", "replace"])
 def test_an_error_of_the_system_gives_the_path_and_commits_nothing(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -325,7 +326,9 @@ def test_an_error_of_the_system_gives_the_path_and_commits_nothing(
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(os if call == "fsync" else Path, call, refuse)
+        patch.setattr(
+            *{"sync": (system, "_sync"), "replace": (Path, call)}[call], refuse
+        )
         with pytest.raises(WriteError, match="No space left on device") as caught:
             toolkit.export(log, to=out)
 

@@ -82,7 +82,7 @@ def test_rejects_of_one_file_warn(log: Path, tmp_path: Path) -> None:
         toolkit.export(log, to=tmp_path / "one.parquet")
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("call", ["sync", "replace"])
 def test_a_file_that_cannot_be_written_leaves_the_old_one(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -94,7 +94,9 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(
     before = to.read_bytes()
     log.write_bytes(line("other", 1))
     with monkeypatch.context() as patch:
-        patch.setattr(os if call == "fsync" else Path, call, refuse)
+        patch.setattr(
+            *{"sync": (system, "_sync"), "replace": (Path, call)}[call], refuse
+        )
         with pytest.raises(WriteError, match=r"one\.parquet.*No space left"):
             toolkit.export(log, to=to)
 

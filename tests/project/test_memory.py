@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from tests.support.zstd_frames import zstd
-from toolkit.reading.native import DECODER
 from toolkit.reading.options import MAX_LINE_BYTES
 from toolkit.testing import make_response
 
@@ -320,5 +319,5 @@ def test_a_large_log_takes_less_memory_than_its_size(
     # A line has 32,000 characters of content.
     assert result["rows" if is_good else "rejects"] > size / 33_000
     assert result["rejects" if is_good else "rows"] == 0
-    # The decoder in Python takes some 280 MB for the second log.
-    assert result["memory"] < (GIB // 4 if DECODER == "kernel" else min(size, GIB // 3))
+    # Importing alone takes 140 to 200 MB, by the version of Python.
+    assert result["memory"] < size

@@ -39,7 +39,7 @@ def no_proc(patch: pytest.MonkeyPatch) -> None:
         return real(path, *rest, **options)
 
     patch.setattr(Path, "read_text", read_text)
-    patch.delattr(os, "sysconf")
+    patch.delattr(os, "sysconf", raising=False)
 
 
 def no_sync_of_directories(patch: pytest.MonkeyPatch) -> None:
@@ -61,17 +61,19 @@ def no_exchange(patch: pytest.MonkeyPatch) -> None:
 
 MISSING: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "nothing": lambda _patch: None,
-    "sched_getaffinity": lambda patch: patch.delattr("os.sched_getaffinity"),
+    "sched_getaffinity": lambda patch: patch.delattr(
+        "os.sched_getaffinity", raising=False
+    ),
     "/proc and sysconf": no_proc,
     "renameat2": no_exchange,
     "ctypes": lambda patch: patch.setitem(sys.modules, "ctypes", None),
     "link": lambda patch: patch.delattr("os.link"),
     "links of the file system": lambda patch: patch.setattr("os.link", not_offered),
     "sync of directories": no_sync_of_directories,
-    "SIGPIPE": lambda patch: patch.delattr("signal.SIGPIPE"),
+    "SIGPIPE": lambda patch: patch.delattr("signal.SIGPIPE", raising=False),
     "pread and pwrite": lambda patch: (
-        patch.delattr("os.pread"),
-        patch.delattr("os.pwrite"),
+        patch.delattr("os.pread", raising=False),
+        patch.delattr("os.pwrite", raising=False),
     )[0],
 }
 
@@ -86,6 +88,7 @@ def test_the_whole_path_works_without(
     whole_path(tmp_path)
 
 
+@pytest.mark.needs("Linux")
 @pytest.mark.parametrize("name", ["win32", "darwin"])
 def test_the_whole_path_works_on_another_system(name: str, tmp_path: Path) -> None:
     command = [
@@ -104,6 +107,7 @@ def test_without_locks_an_export_ends_in_one_sentence(
     log = tmp_path / "log.jsonl"
     log.write_bytes(response(1))
     monkeypatch.setattr(system, "_fcntl", None)
+    monkeypatch.setattr(system, "_msvcrt", None)
 
     for name in ("out", "one.parquet"):
         with pytest.raises(WriteError, match="this system cannot lock files"):
@@ -123,10 +127,6 @@ def test_cores_are_those_of_the_process_or_of_the_machine(
     assert system.available_cpus() == 2
 
     monkeypatch.delattr("os.sched_getaffinity")
-    monkeypatch.setattr("os.process_cpu_count", lambda: 4, raising=False)
-    assert system.available_cpus() == 4
-
-    monkeypatch.delattr("os.process_cpu_count")
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     assert system.available_cpus() == 3
 
@@ -145,7 +145,9 @@ def test_free_memory_is_that_of_the_machine_or_unknown(
     assert system.free_memory() == 40_960
 
 
-@pytest.mark.parametrize("on_windows", [False, True])
+@pytest.mark.parametrize(
+    "on_windows", [False, pytest.param(True, marks=pytest.mark.needs("fcntl"))]
+)
 def test_a_lock_has_one_owner_and_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_windows: bool
 ) -> None:
@@ -233,6 +235,7 @@ def test_windows_syncs_no_directory(
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr("os.open", refuse)
+    monkeypatch.setattr(system, "_ON_WINDOWS", False)
     with pytest.raises(PermissionError):
         system.sync_directory(tmp_path)
 
@@ -240,13 +243,14 @@ def test_windows_syncs_no_directory(
     system.sync_directory(tmp_path)
 
 
+@pytest.mark.needs("posix")
 def test_an_error_of_a_sync_names_the_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_handle: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("os.fsync", refuse)
+    monkeypatch.setattr(system, "_sync", refuse)
 
     with pytest.raises(OSError, match="Input/output error") as caught:
         system.sync_directory(tmp_path)
@@ -256,6 +260,7 @@ def test_an_error_of_a_sync_names_the_directory(
 def test_paths_are_stored_with_slashes_and_addresses_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("os.sep", "/")
     assert system.portable("a\\b/c") == "a\\b/c"
 
     monkeypatch.setattr("os.sep", "\\")
@@ -266,6 +271,7 @@ def test_paths_are_stored_with_slashes_and_addresses_as_they_are(
 
 def test_a_closed_pipe_is_known_on_each_system(monkeypatch: pytest.MonkeyPatch) -> None:
     invalid = OSError(errno.EINVAL, "Invalid argument")
+    monkeypatch.setattr(system, "_ON_WINDOWS", False)
     assert system.is_closed_pipe(BrokenPipeError())
     assert not system.is_closed_pipe(invalid)
 
@@ -319,6 +325,7 @@ def command(*words: object, **variables: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
+@pytest.mark.needs("posix")
 def test_neither_home_nor_a_language_is_needed(tmp_path: Path) -> None:
     log, out = tmp_path / "log.jsonl", tmp_path / "out"
     log.write_bytes(response(1))

@@ -271,6 +271,17 @@ def test_a_busy_store_is_asked_again(bucket: Bucket, request_: str) -> None:
     assert len(toolkit.load(bucket.uri(name))) == 6
 
 
+def test_a_store_that_does_not_answer_is_an_error_in_the_end(bucket: Bucket) -> None:
+    uri, caught = bucket.put("a.jsonl"), Event()
+    bucket.patch.setitem(object_store._CLIENT, "read_timeout", "50ms")
+    bucket.patch.setitem(object_store._RETRIES, "max_retries", 0)
+    bucket.server.before = lambda _: caught.wait(60)
+
+    with pytest.raises(errors.UnreadableSourceError, match=r"a\.jsonl: TimedOut\Z"):
+        toolkit.load(uri)
+    caught.set()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no pthread_kill")
 @pytest.mark.parametrize("held", ["HEAD", r"GET .*a\.jsonl", "prefix="])
 def test_an_interrupt_ends_the_wait_for_a_store(bucket: Bucket, held: str) -> None:

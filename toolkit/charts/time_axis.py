@@ -184,12 +184,10 @@ class Span(NamedTuple):
 
 def build_span(rows: pl.DataFrame) -> Span:
     """Build the span of dated rows."""
-    partial = (
-        pl.col("partial").any() if "partial" in rows.columns else pl.lit(value=False)
-    )
-    groups = rows.lazy().group_by(PERIOD)
-    flag = partial.fill_null(value=False).alias("partial")
-    periods = groups.agg(flag).sort("period").collect()
+    if "partial" not in rows.columns:
+        rows = rows.with_columns(partial=pl.lit(value=False))
+    partial = pl.col("partial").any().fill_null(value=False)
+    periods = rows.group_by(PERIOD).agg(partial).sort("period")
     starts, ends = (elapsed_days(periods[name]) for name in PERIOD)
     partial_periods = periods.drop_in_place("partial").to_numpy()
     return Span(periods, starts, ends, partial_periods, _period_length(periods))

@@ -28,7 +28,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 
 
 class UsageError(ToolkitError):
-    """A command line that says nothing to a command."""
+    """A command line that cannot be run."""
 
 
 def fail(sentence: str) -> NoReturn:

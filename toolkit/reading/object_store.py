@@ -160,9 +160,10 @@ def _reason(text: str, root: str) -> str:
         return f"no credentials: set {_CREDENTIALS[root[:2].replace('ab', 'az')]}"
     known = re.search(r"<Message>([^<\n]+)", text)
     known = known or re.search(r"status code: \d+ (\w[\w ]+)", text)
-    known = known or re.search(r'(?:message|error): "([\w ,:]+)"', causes)
+    kinds = r'(?:message|error): "([\w ,:]+)"|(TimedOut|InvalidCertificate)'
+    known = known or re.search(kinds, causes)
     reason = re.sub("^Generic [A-Za-z]+ error: ", "", text.rpartition(" - ")[2])
-    return known[1] if known else re.sub(r"\S+://\S+", "...", reason)
+    return known[known.lastindex or 0] if known else re.sub(r"\S+://\S+", "...", reason)
 
 
 def find_object(uri: str) -> StoredObject | None:

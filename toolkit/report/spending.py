@@ -13,12 +13,12 @@ from toolkit.errors import plural
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import format_name, format_share
+from toolkit.formatting.text import format_name, format_share, join_words
 from toolkit.report.causes import main_reason
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Course, Head, ModelRow, Models, Series, Tag, TagRow
 from toolkit.report.series import REST, amount_of, cost_of, split, tokens_of
-from toolkit.report.wording import calls, fraction, join, label_of, usd
+from toolkit.report.wording import calls, fraction, label_of, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -293,7 +293,7 @@ def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
     if part < 0.25:
         return f"The known cost is spread over {len(known):,} {by}"
     who, verb = (
-        join([row.short for row in known[:count]]),
+        join_words([row.short for row in known[:count]]),
         "is" if count == 1 else "are",
     )
     return f"{who} {verb} {fraction(part)} of the known cost"
