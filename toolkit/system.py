@@ -239,9 +239,10 @@ def write_whole(path: Path, data: bytes) -> None:
         write(part, data)
         replace(part, path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise WriteError(os.fspath(path), cause=error) from error
+    finally:
+        with suppress(OSError):  # Ctrl-C too leaves no half file
+            part.unlink()
 
 
 def link(path: Path, to: Path) -> None:
