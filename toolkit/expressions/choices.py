@@ -32,6 +32,8 @@ RESPONSE_KEY = ("log_id", "line")
 # logs of the same name only the responses.
 SOURCE = "source"
 _HASH = "response_hash"
+# The type of costs in USD, and the column that `toolkit.pricing.costs` adds.
+MONEY, LIST_PRICE = pl.Decimal(38, 12), "~list_price"
 
 
 def first_choice() -> pl.Expr:

@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import with_models
+from toolkit.expressions.choices import LIST_PRICE, MONEY, with_models
 from toolkit.metrics.decomposition import TOKENS, split_segments
 from toolkit.metrics.engine import compute
-from toolkit.metrics.inputs import LIST_PRICE
-from toolkit.metrics.measures import (
-    MONEY,
-    RESPONSES,
-    Measure,
-    count,
-    money,
-    ratio,
-    total,
-)
+from toolkit.metrics.measures import RESPONSES, Measure, count, money, ratio, total
 from toolkit.metrics.options import BEFORE, By, Choices, MetricQuery, RangeOptions
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec

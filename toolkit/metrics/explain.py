@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
-from toolkit.expressions.choices import check_columns
+from toolkit.expressions.choices import MONEY, check_columns
 from toolkit.expressions.time_ranges import Moment, Span, span
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
@@ -26,7 +26,7 @@ from toolkit.metrics.options import (
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import Choices, first_choices, price_responses
 from toolkit.pricing.price_file import Prices, read_prices
-from toolkit.pricing.pricer import MONEY, Pricer, priced_by
+from toolkit.pricing.pricer import Pricer, priced_by
 from toolkit.pricing.rates import AMOUNTS, Rates
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from toolkit.expressions.choices import (
+    LIST_PRICE,
     RESPONSE_KEY,
     SOURCE,
     as_frame,
@@ -40,7 +41,6 @@ ADDED = ("cost", "cost_source", "price_date")
 _PER_RESPONSE = ("cost_source", "price_date")
 _FROM = ("cost", "cost_source")
 _PRICED = "~priced"
-_LIST_PRICE = "~list_price"
 _SHARED, _CHOSEN = "~shared", "~chosen"
 
 
@@ -165,7 +165,7 @@ def add_list_prices(
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add what each response costs by list prices, and what that is made of.
 
-    The column `_LIST_PRICE` has the fields of `LISTED`. It is null where no price is
+    The column `LIST_PRICE` has the fields of `LISTED`. It is null where no price is
     known: neither that of the provider nor, for a cost that is known anyway, that of
     the model's own name. `cost` and its source are added unless the frame has costs;
     with a price file, they are replaced. Rows outside `where` get none of it.
@@ -181,7 +181,7 @@ def add_list_prices(
         where,
     )
     fields = pl.col(_PRICED).struct
-    listed = pl.struct(fields.field(*LISTED)).alias(_LIST_PRICE)
+    listed = pl.struct(fields.field(*LISTED)).alias(LIST_PRICE)
     costs = [] if own else [fields.field(name) for name in _FROM]
     added = priced.with_columns(listed, *costs).drop(_PRICED)
     return added.collect() if isinstance(frame, pl.DataFrame) else added

@@ -17,20 +17,14 @@ import polars as pl
 from polars.selectors import starts_with
 
 from toolkit.errors import OptionError
+from toolkit.expressions.choices import MONEY
 from toolkit.expressions.makers import maker
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.expressions.vendors import vendor
 from toolkit.pricing.costs import Choices, first_choices
 from toolkit.pricing.offers import UNIT, RateTable
 from toolkit.pricing.price_file import Prices, read_prices
-from toolkit.pricing.pricer import (
-    MOMENT,
-    MONEY,
-    Pricer,
-    as_money,
-    billed_tier,
-    priced_by,
-)
+from toolkit.pricing.pricer import MOMENT, Pricer, as_money, billed_tier, priced_by
 from toolkit.pricing.rates import CACHED_AUDIO, KINDS, Rates, Reason
 from toolkit.pricing.unpriced import SUMS, sum_known
 

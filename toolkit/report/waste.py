@@ -1,4 +1,4 @@
-"""Money that brought nothing, and money that a cache would save.
+"""What was spent on answers of no use, and what a cache would save.
 
 The labels, and what to do, are in ``words.toml``.
 """
@@ -151,13 +151,13 @@ def _best_share(
 
 
 def _title(losses: Sequence[Loss], row: Row) -> str:
-    """Return how much went into how many answers of no use."""
+    """Return how much went into how many wasted answers."""
     count = sum_figures(_figure(row, f"responses_{loss.name}") for loss in losses)
     cost = sum_figures(loss.cost for loss in losses)
     if not count.value:
-        return "No answer of no use was found"
+        return "No wasted answer was found"
     more = " or more" if count.bound == "lower" else ""
-    answers = f"{plural(int(count.number), 'answer')}{more} of no use"
+    answers = f"{plural(int(count.number), 'wasted answer')}{more}"
     if not cost.value and cost.bound != "exact":
         it = "it" if count.value == 1 else "they"
         return f"{answers}; what {it} cost is not known"
