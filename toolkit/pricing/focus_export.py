@@ -17,7 +17,7 @@ import polars as pl
 from polars.selectors import starts_with
 
 from toolkit.errors import OptionError
-from toolkit.expressions.choices import MONEY
+from toolkit.expressions.choices import MONEY, iter_batches
 from toolkit.expressions.makers import maker
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.expressions.vendors import vendor
@@ -143,7 +143,7 @@ def focus(
     added = pl.col("created").cast(MOMENT).dt.date().alias("day"), vendor(provider)
     rows = first.select(*priced_by(first), *tags, *added, maker())
     keys, known = ["day", *_NAMES, *tags, *_PRICED_BY], dict[Rates | Reason, int]()
-    batches = rows.collect_batches(chunk_size=_BATCH)
+    batches = iter_batches(rows, _BATCH)
     sums = [_sums_of(one, pricers, known, keys) for one in batches if one.height]
     if not sums:
         text = dict.fromkeys((*keys, *_SUMMED, "meter"), pl.String)
