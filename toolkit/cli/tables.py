@@ -139,7 +139,9 @@ def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]
     marks = [words for mark, words in _MARKS.items() if mark in {t[:1] for t in texts}]
     notes = [f"{', '.join(marks)}: something is not reported"] if marks else []
     if "partial" in frame.columns and frame["partial"].any():
-        notes.append(f"{_UNFINISHED} = period not finished yet")
+        notes.append(
+            f"{_UNFINISHED} = incomplete: the log or the range ends in this period"
+        )
     for one in spec.shown:
         is_before = one.name.endswith(BEFORE)
         if is_before or one.unseen not in spec.sums or one.name not in shown:

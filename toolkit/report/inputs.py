@@ -86,6 +86,11 @@ class Plan(NamedTuple):
         return self.within == (None, None)
 
     @property
+    def is_over(self) -> bool:
+        """Whether the range has ended; one without an end has."""
+        return self.within.end is None or self.within.end <= self.now
+
+    @property
     def axis(self) -> dict[str, Any]:
         """The range of the charts: it ends now if the range is open or ends later."""
         if self.is_open:
