@@ -46,11 +46,15 @@ def build_course(tables: MetricTables, names: Names) -> Course | None:
     totals = tables.spans("cost").to_dicts()
     places = {row["period"]: place for place, row in enumerate(totals)}
     starts = [row["period"].astimezone(zone).date() for row in totals]
-    # What was before the log is unknown.
+    # What was before the log, and after its last call, is unknown.
+    last_call = plan.last_call or first_call
     nothing = [
-        Figure(0) if row["period_end"] > first_call else UNKNOWN for row in totals
+        Figure(0)
+        if row["period_end"] > first_call and row["period"] <= last_call
+        else UNKNOWN
+        for row in totals
     ]
-    costs = [cost_of(row) for row in totals]
+    costs = [cost_of(row) + there for row, there in zip(totals, nothing, strict=True)]
     is_whole = [
         began <= row["period"] < row["period_end"] <= plan.now for row in totals
     ]
@@ -75,7 +79,7 @@ def build_course(tables: MetricTables, names: Names) -> Course | None:
         starts,
         _labels(starts, plan.unit),
         is_whole,
-        [cost + there for cost, there in zip(costs, nothing, strict=True)],
+        costs,
         shares,
         _largest(by_series, names, plan.top),
         "" if nothing[0].is_known else f"no log before {day}",
@@ -92,7 +96,11 @@ def _largest(
         before, now = by_series[name][-2:]
         return abs(amount_of(now) - amount_of(before))
 
-    ranked = sorted(by_series, key=lambda name: -amount_of(by_series[name][-1]))
+    def size(name: str) -> tuple[float, float]:
+        amounts = [*map(amount_of, by_series[name])]
+        return amounts[-1], sum(amounts)
+
+    ranked = sorted(by_series, key=size, reverse=True)
     known = [name for name in ranked if any(map(amount_of, by_series[name]))]
     shown, others = split(known, min(_MOST_SERIES, top))
     shown = sorted(shown, key=names.color, reverse=True)
@@ -116,6 +124,8 @@ def _course_title(
     whole = [(cost.number, at) for cost, at, over in spans if over and cost.is_known]
     if not any(map(amount_of, costs)):
         return f"No {unit} has a known cost"
+    if not costs[-1].is_known:
+        return f"The last {unit} has no known cost"
     if not whole:
         return f"No whole {unit} is logged yet"
     if len(whole) == 1:
