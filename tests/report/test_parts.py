@@ -314,3 +314,16 @@ def test_the_cost_after_the_last_call_is_unknown_and_the_largest_is_named() -> N
     assert [total.is_known for total in course.totals[-2:]] == [True, False]
     assert not any(series.values[-1].is_known for series in course.series)
     assert {"own-8", "own-7"} <= {series.name for series in course.series}
+
+
+def test_most_of_the_cost_may_have_no_series() -> None:
+    """3 calls without a team, 1 of docs: 3 of 4 parts of the known cost."""
+    tables = tables_of(
+        calls("2026-11-17", 3, tag_team=None),
+        calls("2026-11-18", 1, tag_team="docs"),
+        by=("tag_team",),
+    )
+    models = build_models(tables, None, Names(tables.plan.by, first_call=FIRST))
+    assert models is not None
+    title = "The teams of three quarters of the known cost are unknown"
+    assert models.head.title == title

@@ -13,7 +13,12 @@ from toolkit.errors import plural
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import format_name, format_share, join_words
+from toolkit.formatting.text import (
+    UNKNOWN_TEXT,
+    format_name,
+    format_share,
+    join_words,
+)
 from toolkit.report.causes import main_reason
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Course, Head, ModelRow, Models, Series, Tag, TagRow
@@ -302,8 +307,7 @@ def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
     part = parts[count - 1]
     if part < 0.25:
         return f"The known cost is spread over {len(known):,} {by}"
-    who, verb = (
-        join_words([row.short for row in known[:count]]),
-        "is" if count == 1 else "are",
-    )
-    return f"{who} {verb} {fraction(part)} of the known cost"
+    who = join_words([row.short for row in known[:count]])
+    if who == UNKNOWN_TEXT:
+        return f"The {by} of {fraction(part)} of the known cost are unknown"
+    return f"{who} {'is' if count == 1 else 'are'} {fraction(part)} of the known cost"
