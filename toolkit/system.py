@@ -132,7 +132,7 @@ def _open_locked(path: Path, where: str, wait: float) -> BinaryIO:
     """
     deadline = time.monotonic() + wait
     while True:
-        file = path.open("a+b", buffering=0)
+        file = open(path, "a+b", buffering=0, opener=_open_no_link)  # noqa: SIM115
         try:
             _lock(file, where, deadline)
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -141,6 +141,11 @@ def _open_locked(path: Path, where: str, wait: float) -> BinaryIO:
             file.close()
             raise
         file.close()
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    """Open a file, but not the target of a link, which would be emptied."""
+    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _lock(file: BinaryIO, where: str, deadline: float) -> None:
@@ -239,9 +244,10 @@ def write_whole(path: Path, data: bytes) -> None:
         write(part, data)
         replace(part, path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise WriteError(os.fspath(path), cause=error) from error
+    finally:
+        with suppress(OSError):  # Ctrl-C too leaves no half file
+            part.unlink()
 
 
 def link(path: Path, to: Path) -> None:

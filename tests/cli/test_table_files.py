@@ -110,3 +110,41 @@ def test_a_bill_that_differs_still_exits_3(
 
     assert done.returncode == 3
     assert (tmp_path / "a.md").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cost", "log.json", "--to", "log.json"],
+        [
+            "tokens",
+            "b.json",
+            "./log.json",
+            "--to",
+            "a.csv",
+            "--to",
+            "{folder}/log.json",
+        ],
+        ["report", "log.json", "--to", "link.json"],
+        ["reconcile", "log.json", "bill.csv", "--to", "bill.csv"],
+        ["focus", "bill.csv", "--month", "2026-01", "--to", "bill.csv"],
+        ["plot", "cost", "log.json", "--to", "log.json"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_is_read_is_not_replaced(
+    files: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(files["LOG"]).rename(tmp_path / "log.json")
+    (tmp_path / "link.json").symlink_to(tmp_path / "log.json")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    done = run(*(word.format(folder=tmp_path) for word in words))
+
+    assert done.returncode == 2
+    assert "--to: expected another file than those that are read, got" in done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

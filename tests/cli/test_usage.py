@@ -28,7 +28,7 @@ from toolkit.testing import make_response
         ),
         ("tokens data/sample --topp 3", "no option '--topp' (did you mean '--top'?)"),
         ("-x", "no option '-x'"),
-        ("tokens data/sample --top", "argument --top: expected one argument"),
+        ("tokens data/sample --top", "--top: expected one argument"),
         ("metric", "the following arguments are required: NAME"),
         ("verify a b", "expected no more arguments, got 'b'"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from toolkit.errors import (
     UnsuitableColumnError,
 )
 from toolkit.expressions import any_choice, first_choice, reports_usage
-from toolkit.expressions.choices import _count_responses
+from toolkit.expressions.choices import _count_responses, iter_batches
 from toolkit.testing import make_choices, make_response
 
 TWO = make_choices(
@@ -168,3 +169,26 @@ def test_a_log_that_was_loaded_twice_is_noticed_and_counts_once_lazily(
         with pytest.raises(UnsuitableColumnError, match="load the logs together"):
             toolkit.responses(frame)
     assert toolkit.responses(twice.lazy()).collect()["total_tokens"].to_list() == [15]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 10])
+@pytest.mark.parametrize("height", [0, 1, 5])
+def test_batches_have_all_rows_in_their_order(height: int, size: int) -> None:
+    rows = pl.DataFrame({"a": range(height)}, schema={"a": pl.Int64})
+
+    assert pl.concat(iter_batches(rows.lazy(), size)).equals(rows)
+
+
+def test_batches_that_end_early_are_not_taken_for_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # So does polars end them at Ctrl-C, without an error.
+    def end_early(rows: pl.LazyFrame, **_options: object) -> Iterator[pl.DataFrame]:
+        yield rows.collect().head(1)
+
+    monkeypatch.setattr(pl.LazyFrame, "collect_batches", end_early)
+    batches = iter_batches(pl.LazyFrame({"a": [1, 2]}), 1)
+
+    assert next(batches)["a"].to_list() == [1]
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,24 @@ def test_nan_infinity_and_years_before_excel_are_text_and_no_number_in_json(
     assert [row["x"] for row in rows] == [None, None]
 
 
+def test_nan_within_lists_and_structs_is_null(tmp_path: Path) -> None:
+    table = pl.DataFrame({"x": [[{"a": float("nan"), "b": [float("inf"), 1.0]}]]})
+
+    cell = '[{"a": null, "b": [null, 1.0]}]'
+    quoted = cell.replace('"', '""')
+    assert written(table, tmp_path / "a.csv").decode("utf-8-sig") == f'x\n"{quoted}"\n'
+    assert sheet_of(table, tmp_path) == [["x"], [cell]]
+    rows = json.loads(written(table, tmp_path / "a.json"))
+    assert rows == [{"x": [{"a": None, "b": [None, 1.0]}]}]
+
+
+def test_a_time_of_day_keeps_its_fractions(tmp_path: Path) -> None:
+    table = pl.DataFrame({"t": [time(23, 59, 59, 999_999), time(1)]})
+
+    lines = written(table, tmp_path / "a.csv").decode("utf-8-sig").splitlines()
+    assert list(map(time.fromisoformat, lines[1:])) == table["t"].to_list()
+
+
 def test_a_table_too_large_for_excel_names_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,11 +306,15 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     toolkit.write_table(pl.DataFrame({"b": [2]}), path)
     assert path.read_text("utf-8-sig") == "b\n2\n"
 
-    def refuse(*_paths: Path) -> None:
-        raise OSError(28, "No space left on device")
+    def fail(problem: BaseException, *_paths: Path) -> None:
+        raise problem
 
-    monkeypatch.setattr(system, "replace", refuse)
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(system, "replace", partial(fail, full))
     with pytest.raises(WriteError, match="No space left on device"):
+        toolkit.write_table(TABLE, path)
+    monkeypatch.setattr(system, "replace", partial(fail, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
         toolkit.write_table(TABLE, path)
 
     assert path.read_text("utf-8-sig") == "b\n2\n"

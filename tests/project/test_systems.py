@@ -384,3 +384,17 @@ def test_the_workflow_runs_the_tests_on_each_system_and_version() -> None:
         ) == 0
         assert job["steps"][0]["with"] == {"persist-credentials": False}
         assert job["timeout-minutes"] <= 60
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system follows links")
+def test_a_lock_that_is_a_link_leaves_its_target_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"kept")
+    (tmp_path / "lock").symlink_to(tmp_path / "other")
+
+    with (
+        pytest.raises(OSError, match="symbolic links"),
+        system.lock(tmp_path / "lock", "here", 0),
+    ):
+        pass
+
+    assert (tmp_path / "other").read_bytes() == b"kept"

@@ -263,7 +263,7 @@ def waste() -> Waste:
     ]  # fmt: skip
     return Waste(
         Head("What was wasted",
-             "At least $0.06 went into 22 answers of no use; caching claude-3.7-sonnet "
+             "At least $0.06 went into 22 wasted answers; caching claude-3.7-sonnet "
              "could save about $0.07", "Cache hits saved $0.04 this week ($0.07 before)."),
         rows,
     )  # fmt: skip

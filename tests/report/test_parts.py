@@ -297,3 +297,33 @@ def test_what_to_do_first_is_what_is_about_most_money() -> None:
         "Cut off (at least $0.05): Raise it.",
     ]
     assert what_to_do(None, Trust(Head("", ""), [], [], None)) == []
+
+
+def test_the_cost_after_the_last_call_is_unknown_and_the_largest_is_named() -> None:
+    """No call in the week of the 16th: the log may have stopped."""
+    tables = tables_of(
+        calls("2026-11-10", 9),
+        *(
+            calls("2026-11-11", 1, model=f"own-{n}", reported_cost=n / 10)
+            for n in range(9)
+        ),
+    )
+    course = build_course(tables, Names(tables.plan.by, first_call=FIRST))
+    assert course is not None
+    assert course.head.title == "The last week has no known cost"
+    assert [total.is_known for total in course.totals[-2:]] == [True, False]
+    assert not any(series.values[-1].is_known for series in course.series)
+    assert {"own-8", "own-7"} <= {series.name for series in course.series}
+
+
+def test_most_of_the_cost_may_have_no_series() -> None:
+    """3 calls without a team, 1 of docs: 3 of 4 parts of the known cost."""
+    tables = tables_of(
+        calls("2026-11-17", 3, tag_team=None),
+        calls("2026-11-18", 1, tag_team="docs"),
+        by=("tag_team",),
+    )
+    models = build_models(tables, None, Names(tables.plan.by, first_call=FIRST))
+    assert models is not None
+    title = "The teams of three quarters of the known cost are unknown"
+    assert models.head.title == title

@@ -198,6 +198,18 @@ def test_the_command_names_what_changes_the_page() -> None:
     assert "--title" not in write_report(make_choices()).content.made.command
 
 
+def test_a_range_that_is_not_over_is_compared_with_none() -> None:
+    # On 19 November the week of the 16th has three more days.
+    days = {"since": "2026-11-16", "until": "2026-11-23", "compare": "previous"}
+    report = write_report(make_choices(*ROWS), **days, now="2026-11-20")
+
+    assert report.headline.startswith("The week has cost at least $0.089 so far")
+    assert "the week before" not in report.headline
+    assert "is not over, so it is not compared" in report.content.answer.certainty
+    assert report.content.causes is None
+    assert figures(report)["calls"]["before"]["bound"] == "unknown"
+
+
 def test_a_range_with_only_an_end_needs_no_call() -> None:
     assert write_report(make_choices(), until="2026-11-10").headline == "No calls."
 

@@ -43,7 +43,7 @@ def test_a_group_names_its_model_and_what_to_do() -> None:
     assert repeated.cost == Figure(0)
     assert repeated.todo == "Nothing to do."
     # 0.00721 + 0.0035 = 0.01071.
-    assert found.head.title == "$0.011 went into 4 answers of no use"
+    assert found.head.title == "$0.011 went into 4 wasted answers"
     # 3 x 400 x 1.25 / 10^6 = 0.0015; none before.
     assert found.head.note == "Cache hits saved $0.0015 ($0 before)."
 
@@ -54,7 +54,7 @@ def test_one_answer_without_a_price() -> None:
     )
 
     assert found is not None
-    assert found.head.title == "1 answer of no use; what it cost is not known"
+    assert found.head.title == "1 wasted answer; what it cost is not known"
     assert found.rows[0].cost == UNKNOWN
     assert found.rows[0].words == "1 of 1 call, of-our-own."
     assert found.head.note == "No call reports tokens from a cache."
@@ -64,7 +64,7 @@ def test_without_any_waste_and_without_any_call() -> None:
     found = build_waste(tables_of(calls("2026-11-17", 2)))
 
     assert found is not None
-    assert found.head.title == "No answer of no use was found"
+    assert found.head.title == "No wasted answer was found"
     assert build_waste(tables_of(calls("2026-11-10", 2))) is None
 
 
@@ -119,7 +119,7 @@ def test_a_cache_that_is_not_used() -> None:
         "the cache."
     )
     assert found.head.title == (
-        "No answer of no use was found; caching gpt-4o-mini could save about $0.0011"
+        "No wasted answer was found; caching gpt-4o-mini could save about $0.0011"
     )
     # Of 19 calls no share is taken, and of 19 calls no cache is missed.
     assert alone is not None
@@ -159,7 +159,7 @@ def test_the_sample_as_it_was_worked_out_by_another() -> None:
     assert sum(row.cost.number for row in found.rows[:4]) == pytest.approx(
         Decimal("0.0639"), abs=Decimal("0.0001")
     )
-    assert " 22 answers" in found.head.title
+    assert " 22 wasted answers" in found.head.title
     assert found.rows[4].at_most.rounded(3).number == Decimal("0.204")
     assert found.head.note == (
         "Cache hits saved at least $0.043 (at least $0.071 before)."

@@ -13,14 +13,17 @@ from toolkit.charts.layout import set_value_axis
 from toolkit.charts.rows import Mark, Row, draw_rows, max_rows
 from toolkit.charts.series import divide_sums, fold_series, sum_measure
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import format_value, join_words, tick_of
+from toolkit.charts.text import format_value, tick_of
 from toolkit.errors import plural
+from toolkit.formatting.dates import WEEKDAYS
 from toolkit.formatting.figures import UNKNOWN
 from toolkit.formatting.text import (
     UNKNOWN_TEXT,
+    capitalize,
     format_count,
     format_share,
     format_usd,
+    join_words,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 # Counts of a ledger that are no problem, or that the codes of rejects break down.
 _NO_PROBLEM = ("lines", "responses", "chunks", "choices", "rejected", "errors")
 _MAX_BARS = 16
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOUR_WIDTH = 36  # points of a label
 
 
@@ -81,7 +83,7 @@ def draw_counts(
     note += titles.format_missing(data, ratio, missing) if ratio else []
     if "period" in data.frame.columns and len(data.frame):
         note.append("all periods together")
-    what = subtitle or titles.capitalize(measure.title)
+    what = subtitle or capitalize(measure.title)
     text = titles.ChartText(titles.format_title(spec.title, names), what, note)
     return draw_rows(ax, text, bars, tick=tick_of(measure), empty=f"no {noun}s")
 
@@ -125,9 +127,9 @@ def draw_health(ax: Axes, data: ChartData) -> Bbox:
 def draw_change(ax: Axes, data: ChartData) -> Bbox:
     """Draw by how much each cause changed the known cost.
 
-    A bar for each cause, the largest at the top and dark: to the left if it made the
-    responses cheaper, to the right if dearer. All series are summed. The note names
-    causes without an effect, and how many calls have no known price.
+    A bar for each cause, the largest at the top and dark: to the right if it raised the
+    cost, to the left if it lowered it. All series are summed. The note names causes
+    without an effect, and how many calls have no known price.
     """
     spec, rows, theme = data.spec, data.frame, current_theme()
     whole, *effects = spec.drawn
@@ -181,16 +183,16 @@ def draw_hours(ax: Axes, data: ChartData) -> Bbox:
     at = dated["weekday"].cast(pl.Int64).to_numpy() - 1, dated["hour"].to_numpy()
     np.add.at(counts, at, dated[measure.name].fill_null(0).to_numpy())
     note = [plural(total, noun), *titles.format_undated(total - drawn, noun)]
-    title = titles.capitalize(measure.title)
+    title = capitalize(measure.title)
     what = f"{title} by weekday and hour of the day; stronger is more"
     text = titles.ChartText(data.spec.title, what, note)
     rows = []
     if drawn:
         day, hour = np.unravel_index(counts.argmax(), counts.shape)
         most = plural(int(counts.max()), noun)
-        note.append(f"busiest: {_DAYS[day]} {hour:02}:00 ({most})")
+        note.append(f"busiest: {WEEKDAYS[day]} {hour:02}:00 ({most})")
         shares = 0.05 + 0.9 * counts / counts.max()
-        for name, of_day, row in zip(_DAYS, counts, shares, strict=True):
+        for name, of_day, row in zip(WEEKDAYS, counts, shares, strict=True):
             colors = (mix(theme.ground, theme.ink, share) for share in row.tolist())
             cells = [
                 Mark(hour, hour + 1, color, f"{name} {hour:02}:00", height=1)

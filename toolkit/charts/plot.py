@@ -22,7 +22,6 @@ from toolkit.charts.series import (
 )
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
-from toolkit.charts.titles import capitalize
 from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, plural
 from toolkit.expressions.choices import as_frame, first_choice
 from toolkit.expressions.time_ranges import span
@@ -32,7 +31,7 @@ from toolkit.formatting.parameters import (
     complete_options,
     share_parameters,
 )
-from toolkit.formatting.text import format_count, format_share, format_usd
+from toolkit.formatting.text import capitalize, format_count, format_share, format_usd
 from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,

@@ -21,7 +21,7 @@ from toolkit.charts.text import format_value, tick_of
 from toolkit.charts.time_axis import PERIOD, build_span, set_time_axis
 from toolkit.errors import plural
 from toolkit.formatting.figures import Figure
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count, format_share
 from toolkit.metrics.rates import ENOUGH_CALLS, wilson_interval
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def draw_ratio(
     part, whole = (titles.unit_noun(name) for name in _terms(measure)[:2])
     is_rate = measure.is_share and whole == "call" and not spec.keys
     what = f"share of {whole}s" if measure.is_share else f"{part}s per {whole}"
-    what = subtitle or titles.capitalize(what.replace("_", " "))
+    what = subtitle or capitalize(what.replace("_", " "))
     words = [what, *filter(None, [detail])]
     in_rows = multiples or data.zone is None
     weight, lone = pl.col(spec.main), f"all {titles.unit_noun(measure.of)}s"

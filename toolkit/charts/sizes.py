@@ -13,8 +13,8 @@ from toolkit.charts.rows import THICK, THIN, Mark, Row, draw_rows, max_rows
 from toolkit.charts.series import Series, count_unseen, fold_series
 from toolkit.charts.style import current_theme
 from toolkit.charts.text import tick_of
-from toolkit.charts.titles import build_note, build_text, capitalize
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.charts.titles import build_note, build_text
+from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from toolkit.charts.text import format_value, share_tick, tick_of
 from toolkit.charts.time_axis import PERIOD
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN
-from toolkit.formatting.text import format_share
+from toolkit.formatting.text import capitalize, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def draw_sums(
     `missing` is what calls lack that the sums do not include.
     """
     spec, measure = data.spec, data.spec[data.spec.main]
-    words, lost = [subtitle or titles.capitalize(measure.title)], None
+    words, lost = [subtitle or capitalize(measure.title)], None
     missing = missing or f"without {measure.title}"
     if measure.is_money:
         words, missing = ["US dollars"], "without a known price"

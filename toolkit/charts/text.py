@@ -183,8 +183,3 @@ def write(
         parse_math=False,  # a model may be named $x^$
         usetex=False,
     )
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Join words: ``model, team and day``."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

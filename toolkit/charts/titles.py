@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from toolkit.charts.text import join_words
 from toolkit.errors import OptionTypeError, clean, plural
-from toolkit.formatting.text import UNKNOWN_TEXT
+from toolkit.formatting.text import UNKNOWN_TEXT, join_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +28,6 @@ class ChartText(NamedTuple):
     title: str
     subtitle: str
     note: Sequence[str] = ()
-
-
-def capitalize(text: str) -> str:
-    """Return a text with a capital first letter."""
-    return text[:1].upper() + text[1:]
 
 
 def format_title(what: str, by: Sequence[str], span: Span | None = None) -> str:

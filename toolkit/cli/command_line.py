@@ -28,7 +28,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 
 
 class UsageError(ToolkitError):
-    """A command line that says nothing to a command."""
+    """A command line that cannot be run."""
 
 
 def fail(sentence: str) -> NoReturn:
@@ -131,7 +131,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise an error about how a command was called."""
-        fail(message)
+        fail(message.removeprefix("argument "))
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """Print the help to stdout."""

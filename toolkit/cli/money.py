@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from toolkit.cli.command_line import Context
 
-_PERIOD = ("period", "period_end", "partial")
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = (
     "cost", "responses", "responses_unpriced", "total_tokens",
@@ -46,6 +45,7 @@ def cost(
     # Imported here: what a command does not use is not loaded.
     from toolkit.cli.screen import print_table
     from toolkit.metrics.explain import cost_lines, spending
+    from toolkit.metrics.options import PERIOD
     from toolkit.metrics.registry import SPECS
 
     if as_model is not None or as_lines:
@@ -64,7 +64,7 @@ def cost(
     costs = spent.costs
     if not output.print_data(costs, form, SPECS["cost"]):
         series = options.get("by", ("model",))
-        periods = [name for name in _PERIOD if name in costs.columns]
+        periods = [name for name in PERIOD if name in costs.columns]
         shown = costs.select(*periods, *series, *_SPENT)
         print_table(shown, SPECS["cost"], series)
     if not costs.is_empty():

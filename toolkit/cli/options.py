@@ -102,6 +102,7 @@ def command(*names: str, **defaults: str) -> Callable[[Callable[..., None]], Com
             own = {"ctx": ctx} if takes_context else {}
             try:
                 _use_settings(ctx)
+                _check_targets(ctx)
                 function(**own, **_library_options(ctx))
             except errors.ToolkitError as error:
                 _explain_error(ctx, error)
@@ -129,6 +130,26 @@ def _use_settings(ctx: Context) -> None:
         ctx.is_above = not is_named and Path(found.file or "").is_absolute()
         settings = found.options_of(ctx.command)
     ctx.fill_in(settings)
+
+
+def _check_targets(ctx: Context) -> None:
+    """Fail if a file to write is one that is read: it would be lost."""
+    given = {name: ctx.params.get(name) or [] for name in ("logs", "bill", "to")}
+    read, bill, to = (x if isinstance(x, list) else [x] for x in given.values())
+    if ctx.command == "rejects":  # it writes only a new file
+        return
+    for target in [*to, *ctx.params.get("to_table", ())]:
+        name = os.fspath(target)
+        if any(_is_same_file(one, name) for one in [*read, *bill]):
+            fail(f"--to: expected another file than those that are read, got {name!r}")
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Return whether two names are of one file, which exists."""
+    try:
+        return Path(one).is_file() and Path(one).samefile(other)
+    except (OSError, ValueError):  # no name of a file, or none that can be read
+        return False
 
 
 def _library_options(ctx: Context) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from toolkit.formatting.text import (
     format_share_change,
     format_usd,
 )
+from toolkit.metrics.options import BEFORE, CHANGE, PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
     from toolkit.metrics.spec import MetricSpec
 
-_BEFORE, _CHANGE = "_before", "_change"
 _UNFINISHED = "\N{HORIZONTAL ELLIPSIS}"
-_PERIOD = ("period", "period_end", "partial")
 _MARKS = {"≥": "≥ at least", "≤": "≤ at most", "~": "~ about"}
 _NO_DIGITS = re.compile(r"[^\d.-]")
 # Names may be folded to so many signs, and need no more than so many, nor than so much
@@ -96,7 +95,7 @@ def _fit(
     names = [name for name in (*series, *spec.key_names) if name in frame.columns]
     texts = frame.select(pl.col(pl.String)).columns
     behind = [name for name in texts if name not in names]
-    others = {*_PERIOD, *names, *behind}
+    others = {*PERIOD, *names, *behind}
     measures = [name for name in frame.columns if name not in others]
     leading = [*_period_column(frame), *[_named(frame[name]) for name in names]]
     if leading and spec.sums:
@@ -125,7 +124,7 @@ def _fit(
             is_whole = False
     last = [_named(frame[name], DASH) for name in behind if free > _NARROWEST]
     shown = [*leading, *[chosen[name] for name in measures if name in chosen], *last]
-    there = {column.name for column in shown} | set(_PERIOD)
+    there = {column.name for column in shown} | set(PERIOD)
     return Layout(shown, [name for name in frame.columns if name not in there])
 
 
@@ -140,9 +139,11 @@ def notes_of(frame: pl.DataFrame, spec: MetricSpec, layout: Layout) -> list[str]
     marks = [words for mark, words in _MARKS.items() if mark in {t[:1] for t in texts}]
     notes = [f"{', '.join(marks)}: something is not reported"] if marks else []
     if "partial" in frame.columns and frame["partial"].any():
-        notes.append(f"{_UNFINISHED} = period not finished yet")
+        notes.append(
+            f"{_UNFINISHED} = incomplete: the log or the range ends in this period"
+        )
     for one in spec.shown:
-        is_before = one.name.endswith(_BEFORE)
+        is_before = one.name.endswith(BEFORE)
         if is_before or one.unseen not in spec.sums or one.name not in shown:
             continue
         count = int(frame[one.unseen].sum()) if one.unseen in frame.columns else 0
@@ -209,7 +210,7 @@ def _has_use(name: str, chosen: Mapping[str, TableColumn], spec: MetricSpec) -> 
 
 def _base_of(name: str) -> str:
     """Return the name of a measure without ``_before`` and ``_change``."""
-    return name.removesuffix(_BEFORE).removesuffix(_CHANGE)
+    return name.removesuffix(BEFORE).removesuffix(CHANGE)
 
 
 def _has_values(column: pl.Series) -> bool:
@@ -234,7 +235,7 @@ def _period_column(frame: pl.DataFrame) -> list[TableColumn]:
         return []
     cells = [
         _period_words(start, end) + (_UNFINISHED if partial else "")
-        for start, end, partial in frame.select(_PERIOD).iter_rows()
+        for start, end, partial in frame.select(PERIOD).iter_rows()
     ]
     return [TableColumn("period", "period", cells)]
 
@@ -259,7 +260,7 @@ def _figures(frame: pl.DataFrame, name: str, spec: MetricSpec) -> TableColumn:
 
 def _total_row(frame: pl.DataFrame, measure: Measure) -> dict[str, Any]:
     """Sum what a measure that adds up needs over all rows."""
-    ends = ("", _BEFORE, _CHANGE)
+    ends = ("", BEFORE, CHANGE)
     needed = {f"{name}{end}" for name in measure.columns for end in ends}
     needed &= {*frame.columns}
     columns = [pl.col(name) for name in sorted(needed)]
@@ -280,13 +281,13 @@ def _cell(name: str, row: Mapping[str, Any], measure: Measure | None) -> str:
         return DASH if cell is None else clean(str(cell))
     figure = measure.figure(row, end)
     if not figure.is_known:
-        ends = ("", _BEFORE) if end == _CHANGE else (end,)
+        ends = ("", BEFORE) if end == CHANGE else (end,)
         gaps = [row.get(f"{gap}{one}") for one in ends for gap in measure.gaps]
         return UNKNOWN_TEXT if any(gaps) else DASH
     if measure.is_money:
         return format_usd(figure)
     if measure.is_share:
-        return (format_share_change if end == _CHANGE else format_share)(figure)
+        return (format_share_change if end == CHANGE else format_share)(figure)
     return format_count(figure)
 
 

@@ -22,16 +22,19 @@ from toolkit.formatting.parameters import check_type
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from toolkit.schema.columns import ArrowStream
 
 _Frame = TypeVar("_Frame", bound="pl.DataFrame | pl.LazyFrame")
+_END = "~end"
 RESPONSE_KEY = ("log_id", "line")
 # Every load numbers its logs from 0; of two loads only the sources differ, and of two
 # logs of the same name only the responses.
 SOURCE = "source"
 _HASH = "response_hash"
+# The type of costs in USD, and the column that `toolkit.pricing.costs` adds.
+MONEY, LIST_PRICE = pl.Decimal(38, 12), "~list_price"
 
 
 def first_choice() -> pl.Expr:
@@ -323,3 +326,18 @@ def check_responses(choices: pl.DataFrame, *, needs_key: bool) -> None:
     if needs_key:
         raise UnsuitableColumnError("line", why=why)
     warnings.warn(f"column 'line' {why}", PartialResponsesWarning, stacklevel=3)
+
+
+def iter_batches(rows: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
+    """Yield rows in batches; raise KeyboardInterrupt at Ctrl-C.
+
+    At Ctrl-C polars ends the batches as if all were there: only a last row shows that.
+    """
+    end = pl.LazyFrame({_END: [True]})
+    marked = pl.concat([rows, end], how="diagonal")
+    for batch in marked.collect_batches(chunk_size=size, maintain_order=True):
+        is_last = batch[_END][-1]
+        yield batch.drop(_END).head(batch.height - bool(is_last))
+        if is_last:
+            return
+    raise KeyboardInterrupt

@@ -9,6 +9,7 @@ _NAMES = """
 January February March April May June July August September October November December
 """.split()  # noqa: SIM905 - easier to read
 MONTHS = tuple(name[:3] for name in _NAMES)
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def format_day(day: date, style: Literal["full", "short", "iso"] = "full") -> str:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -130,7 +130,16 @@ def _to_text(cell: object) -> str | None:
     if cell is None:
         return None
     is_bytes = isinstance(cell, bytes)
-    return plain_text(cell) if is_bytes else format_json(cell, indent=None)
+    return plain_text(cell) if is_bytes else format_json(_with_finite(cell), None)
+
+
+def _with_finite(cell: Any) -> Any:  # noqa: ANN401 - of any column
+    """Return a cell for JSON, with null for NaN and infinity."""
+    if isinstance(cell, dict):
+        return {name: _with_finite(part) for name, part in cell.items()}
+    if isinstance(cell, list):
+        return [_with_finite(part) for part in cell]
+    return None if isinstance(cell, float) and not isfinite(cell) else cell
 
 
 def _all_texts(frame: pl.DataFrame, controls: str) -> pl.DataFrame:
@@ -140,6 +149,7 @@ def _all_texts(frame: pl.DataFrame, controls: str) -> pl.DataFrame:
     texts = _with_texts(frame, controls).with_columns(
         *(time.str.replace(_MILLISECONDS, "${1}000") for time in (local, moments)),
         pl.selectors.boolean().cast(pl.String).str.to_titlecase(),
+        pl.selectors.time().dt.to_string("%H:%M:%S%.f"),
     )
     return texts.cast(pl.String)
 
@@ -172,12 +182,7 @@ def _to_csv_file(frame: pl.DataFrame) -> bytes:
 
 def _to_json(frame: pl.DataFrame) -> bytes:
     """Return the rows as JSON, which has no NaN and no infinity."""
-    known = [
-        pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name)
-        for name, kind in frame.schema.items()
-        if kind.is_float()
-    ]
-    rows = frame.with_columns(known).iter_rows(named=True)
+    rows = map(_with_finite, frame.iter_rows(named=True))
     return f"[{','.join(map(format_json, rows))}]\n".encode()
 
 

@@ -29,7 +29,7 @@ from toolkit.errors import clean
 from toolkit.formatting.figures import Figure, as_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from toolkit.formatting.figures import Number
 
@@ -271,6 +271,17 @@ def format_name(name: object) -> str:
         text = f"{text[:_BEGINNING]}…{text[_BEGINNING + 1 - _LONGEST :]}"
     text = " ".join(clean(text).split())
     return text or repr(str(name)[:_LONGEST])
+
+
+def capitalize(text: str) -> str:
+    """Return a text with a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Join words: ``a``, ``a and b``, ``a, b and c``."""
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _format(amount: Amount, write: Callable[[Figure], str], *, words: bool) -> str:

@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import with_models
-from toolkit.metrics.decomposition import split_segments
+from toolkit.expressions.choices import LIST_PRICE, MONEY, with_models
+from toolkit.metrics.decomposition import TOKENS, split_segments
 from toolkit.metrics.engine import compute
-from toolkit.metrics.inputs import LIST_PRICE
-from toolkit.metrics.measures import (
-    MONEY,
-    RESPONSES,
-    Measure,
-    count,
-    money,
-    ratio,
-    total,
-)
+from toolkit.metrics.measures import RESPONSES, Measure, count, money, ratio, total
 from toolkit.metrics.options import BEFORE, By, Choices, MetricQuery, RangeOptions
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
@@ -27,10 +18,9 @@ from toolkit.metrics.spec import Key, MetricSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 # What is gathered is split by offer, and by the rates of its tokens.
 _OFFER = tuple(f"~offer_{name}" for name in ("model", "provider", "tier", "listed"))
-_RATES = tuple(f"~{name}_rate" for name in _TOKENS)
+_RATES = tuple(f"~{name}_rate" for name in TOKENS)
 _ALL = "~all"
 _ENDS = (BEFORE, "")
 _COUNTS = (
@@ -38,7 +28,7 @@ _COUNTS = (
     count("responses_unpriced", pl.col("cost").is_null(), "calls without a price"),
     *(
         total(name, pl.col(f"~{name}"), meaning="of the responses with a cost")
-        for name in _TOKENS
+        for name in TOKENS
     ),
 )
 _COST = money(
@@ -126,7 +116,7 @@ def _with_parts(rows: pl.LazyFrame) -> pl.LazyFrame:
 
     listed = pl.col(LIST_PRICE).struct
     figures = {"~list_cost": listed.field("list_cost")}
-    for name in _TOKENS:
+    for name in TOKENS:
         figures[f"~{name}_rate"] = listed.field(f"{name}_rate")
         figures[f"~{name}"] = pl.coalesce(listed.field(f"{name}_billed"), name)
     # More tokens than the prompt has were not read from a cache.

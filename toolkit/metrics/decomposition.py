@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _UNITS = 10**12  # of a USD, in which effects are counted
 _RATE_UNITS = 10**24
-_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
+TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True)
@@ -123,20 +123,20 @@ def _mean_call(segment: Mapping[str, Any], end: str) -> dict[str, Fraction] | No
     if not count:
         return None
     call = {"count": Fraction(count)}
-    for name in ("cost", "list_cost", *_TOKENS):
+    for name in ("cost", "list_cost", *TOKENS):
         call[name] = sum(map(Fraction, segment[f"{name}{end}"]), Fraction()) / count
     call["tokens"] = call["prompt_tokens"] + call["completion_tokens"]
     if not segment["~offer_listed"]:
         return call
-    for name in _TOKENS:
+    for name in TOKENS:
         used = segment[f"{name}{end}"]
         weights, rates = used if any(used) else counts, segment[f"~{name}_rate"]
         paid = sum(rate * weight for rate, weight in zip(rates, weights, strict=True))
         call[f"{name}_rate"] = Fraction(paid, sum(weights) * _RATE_UNITS)
-    prompt, cached, _ = (call[name] for name in _TOKENS)
+    prompt, cached, _ = (call[name] for name in TOKENS)
     call["cached_share"] = cached / (prompt or 1)
     call["fees"] = call["list_cost"] - sum(
-        call[name] * call[f"{name}_rate"] for name in _TOKENS
+        call[name] * call[f"{name}_rate"] for name in TOKENS
     )
     return call
 

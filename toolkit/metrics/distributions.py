@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from toolkit.expressions.choices import is_unseen
+from toolkit.expressions.choices import USAGE, is_unseen
 from toolkit.metrics.engine import compute
 from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import (
@@ -169,7 +169,6 @@ def confidence(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFra
     return compute(_CONFIDENCE, choices, options)
 
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _RANKS = {"p10": 10, "p50": 50, "p90": 90, "p99": 99, "max": 100}
 # How many different counts are in a range. Ranges, and counts in them, are few enough.
 _RANGE = 512
@@ -237,7 +236,7 @@ def _histogram(
 ) -> pl.DataFrame:
     """Compute figures of each group of responses, by the kind of their tokens."""
     tables = []
-    for name in _TOKENS:
+    for name in USAGE:
         values = TOTAL if name == "total_tokens" else pl.col(name)
         rows = work.rows.select(
             *work.when.values(),
@@ -295,8 +294,8 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     shape="distribution",
     draws=("p50", "p90", "p99", "max"),
     adds_up=False,
-    needs=(*_TOKENS, "usage_problem"),
-    keys=(Key("tokens", pl.String, "kind", ", ".join(_TOKENS), order=_TOKENS),),
+    needs=(*USAGE, "usage_problem"),
+    keys=(Key("tokens", pl.String, "kind", ", ".join(USAGE), order=USAGE),),
     gather=_compute_quantiles,
     passes=2,
 )

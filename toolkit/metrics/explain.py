@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack, cast
 import polars as pl
 
 from toolkit.errors import OptionError, near_miss
-from toolkit.expressions.choices import check_columns
+from toolkit.expressions.choices import MONEY, check_columns, iter_batches
 from toolkit.expressions.time_ranges import Moment, Span, span
 from toolkit.formatting.parameters import check_type, share_parameters
 from toolkit.formatting.text import format_share, format_usd
@@ -26,7 +26,7 @@ from toolkit.metrics.options import (
 from toolkit.metrics.spending import COST
 from toolkit.pricing.costs import Choices, first_choices, price_responses
 from toolkit.pricing.price_file import Prices, read_prices
-from toolkit.pricing.pricer import MONEY, Pricer, priced_by
+from toolkit.pricing.pricer import Pricer, priced_by
 from toolkit.pricing.rates import AMOUNTS, Rates
 from toolkit.pricing.unpriced import missing_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions
@@ -308,7 +308,7 @@ def cost_lines(
     """
     rows = _lines_of(sources, span(since, until, tz), options)
     pricer = Pricer(read_prices(prices, provider))
-    batches = chain([rows.head(0).collect()], rows.collect_batches(chunk_size=_BATCH))
+    batches = chain([rows.head(0).collect()], iter_batches(rows, _BATCH))
     for batch in batches:
         yield _price_lines(batch, pricer, {}).drop("price")
 

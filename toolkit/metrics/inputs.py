@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
-from toolkit.expressions.choices import RESPONSE_KEY, SOURCE, response_key, with_models
+from toolkit.expressions.choices import (
+    LIST_PRICE,
+    MONEY,
+    RESPONSE_KEY,
+    SOURCE,
+    response_key,
+    with_models,
+)
 from toolkit.expressions.makers import maker
 from toolkit.expressions.model_families import model_family
 from toolkit.expressions.vendors import vendor
-from toolkit.metrics.measures import MONEY
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
@@ -30,7 +36,6 @@ _COMPUTED: dict[str, tuple[Callable[[str | None], pl.Expr], tuple[str, ...]]] = 
 }
 # How polars names a source written in Python, such as `toolkit.scan` of logs.
 _PYTHON_SCAN = re.compile(r"^\s*PYTHON(\[.*\])? SCAN", re.MULTILINE)
-LIST_PRICE = "~list_price"  # a column
 _LARGEST_COST = 10**14  # USD of one response, as of what a provider reports
 # Types that polars cannot cast to text.
 _NO_TEXT = (pl.Binary, pl.Duration, pl.Object)

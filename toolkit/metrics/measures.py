@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import polars as pl
 
-from toolkit.expressions.choices import is_unseen
+from toolkit.expressions.choices import MONEY, is_unseen
 from toolkit.formatting.figures import UNKNOWN, Bound, Figure
 from toolkit.metrics.options import BEFORE, BOUND, CHANGE
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     # Groups of a table: "series" are the columns that name one, "period" those of time.
     Derive: TypeAlias = "Callable[[Sequence[str], Sequence[str]], pl.Expr]"
 
-MONEY = pl.Decimal(38, 12)
 _SHARE = "share"  # the unit of what is written in percent
 # Logprobs are added as whole numbers of 2^-40 nats, so that neither the order of the
 # rows nor the number of threads changes the sum; a double holds nothing finer.

@@ -24,7 +24,7 @@ from toolkit.schema.tables import CHOICES
 By: TypeAlias = "str | Sequence[str] | None"
 Compare = Literal["previous"]
 
-_PERIOD = ("period", "period_end", "partial")
+PERIOD = ("period", "period_end", "partial")
 FOLDED = "folded"
 OTHER = "other"
 BEFORE, CHANGE, BOUND = "_before", "_change", "_bound"
@@ -135,7 +135,7 @@ class MetricQuery(NamedTuple):
     @property
     def period(self) -> list[str]:
         """Columns of the result that hold the period."""
-        return list(_PERIOD) if self.calendar else []
+        return list(PERIOD) if self.calendar else []
 
     @property
     def series(self) -> list[str]:
@@ -226,7 +226,7 @@ def check_options(**options: Unpack[MetricOptions]) -> None:
 
 def check_series(names: Sequence[str], results: Iterable[str]) -> None:
     """Raise an error if columns cannot name a series of responses."""
-    reserved = {*_PERIOD, FOLDED, *results}
+    reserved = {*PERIOD, FOLDED, *results}
     for name in names:
         if name in CHOICES and CHOICES[name].grain == "C":
             raise UnsuitableColumnError(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.expressions.choices import first_choice, response_key
-from toolkit.metrics.inputs import LIST_PRICE
-from toolkit.metrics.measures import MONEY, count, exact, money, total
+from toolkit.expressions.choices import LIST_PRICE, MONEY, first_choice, response_key
+from toolkit.metrics.measures import count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED
 from toolkit.metrics.spec import MetricSpec
 from toolkit.metrics.tools import is_invalid

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from toolkit.expressions.choices import (
+    LIST_PRICE,
     RESPONSE_KEY,
     SOURCE,
     as_frame,
@@ -36,13 +37,11 @@ if TYPE_CHECKING:
 Choices: TypeAlias = "pl.DataFrame | pl.LazyFrame | ArrowStream"
 
 _KEY = (*RESPONSE_KEY, "choice_position")
-_ADDED = ("cost", "cost_source", "price_date")
+ADDED = ("cost", "cost_source", "price_date")
 _PER_RESPONSE = ("cost_source", "price_date")
-_SELLER = ("provider", "service_tier")
 _FROM = ("cost", "cost_source")
 _PRICED = "~priced"
-_LIST_PRICE = "~list_price"
-_SHARED, _WANTED = "~shared", "~wanted"
+_SHARED, _CHOSEN = "~shared", "~chosen"
 
 
 @overload
@@ -166,7 +165,7 @@ def add_list_prices(
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add what each response costs by list prices, and what that is made of.
 
-    The column `_LIST_PRICE` has the fields of `LISTED`. It is null where no price is
+    The column `LIST_PRICE` has the fields of `LISTED`. It is null where no price is
     known: neither that of the provider nor, for a cost that is known anyway, that of
     the model's own name. `cost` and its source are added unless the frame has costs;
     with a price file, they are replaced. Rows outside `where` get none of it.
@@ -182,7 +181,7 @@ def add_list_prices(
         where,
     )
     fields = pl.col(_PRICED).struct
-    listed = pl.struct(fields.field(*LISTED)).alias(_LIST_PRICE)
+    listed = pl.struct(fields.field(*LISTED)).alias(LIST_PRICE)
     costs = [] if own else [fields.field(name) for name in _FROM]
     added = priced.with_columns(listed, *costs).drop(_PRICED)
     return added.collect() if isinstance(frame, pl.DataFrame) else added
@@ -248,12 +247,12 @@ def _with_computed(
     schema: Mapping[str, pl.DataType],
     where: pl.Expr | None,
 ) -> pl.LazyFrame:
-    """Add a struct of what is computed from columns of the rows that are wanted."""
-    wanted = pl.lit(True) if where is None else where.fill_null(False)
+    """Add a struct of what is computed from columns of the rows at `where`."""
+    is_chosen = pl.lit(True) if where is None else where.fill_null(False)
 
     def compute_batch(batch: pl.Series) -> pl.Series:
         frame = batch.struct.unnest()
-        chosen = frame[_WANTED]
+        chosen = frame[_CHOSEN]
         if chosen.all():
             return compute(frame).to_struct()
         place = pl.when(chosen).then(chosen.cum_sum() - 1)
@@ -262,7 +261,7 @@ def _with_computed(
             found = compute(frame.filter(chosen))
         return found.select(pl.struct(pl.all()).gather(place)).to_series()
 
-    batches = pl.struct(*names, wanted.alias(_WANTED)).map_batches(
+    batches = pl.struct(*names, is_chosen.alias(_CHOSEN)).map_batches(
         compute_batch, return_dtype=pl.Struct(schema), is_elementwise=True
     )
     return rows.with_columns(batches.alias(_PRICED))
@@ -273,7 +272,7 @@ def _add_costs(
 ) -> pl.LazyFrame:
     """Price each row of a frame by its own usage."""
     pricer = Pricer(read_prices(prices, provider))
-    return add_priced(frame.lazy(), pricer, {name: name for name in _ADDED})
+    return add_priced(frame.lazy(), pricer, {name: name for name in ADDED})
 
 
 def _spread_first(rows: pl.DataFrame) -> pl.DataFrame:

@@ -17,20 +17,14 @@ import polars as pl
 from polars.selectors import starts_with
 
 from toolkit.errors import OptionError
+from toolkit.expressions.choices import MONEY, iter_batches
 from toolkit.expressions.makers import maker
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.expressions.vendors import vendor
 from toolkit.pricing.costs import Choices, first_choices
 from toolkit.pricing.offers import UNIT, RateTable
 from toolkit.pricing.price_file import Prices, read_prices
-from toolkit.pricing.pricer import (
-    MOMENT,
-    MONEY,
-    Pricer,
-    as_money,
-    billed_tier,
-    priced_by,
-)
+from toolkit.pricing.pricer import MOMENT, Pricer, as_money, billed_tier, priced_by
 from toolkit.pricing.rates import CACHED_AUDIO, KINDS, Rates, Reason
 from toolkit.pricing.unpriced import SUMS, sum_known
 
@@ -149,7 +143,7 @@ def focus(
     added = pl.col("created").cast(MOMENT).dt.date().alias("day"), vendor(provider)
     rows = first.select(*priced_by(first), *tags, *added, maker())
     keys, known = ["day", *_NAMES, *tags, *_PRICED_BY], dict[Rates | Reason, int]()
-    batches = rows.collect_batches(chunk_size=_BATCH)
+    batches = iter_batches(rows, _BATCH)
     sums = [_sums_of(one, pricers, known, keys) for one in batches if one.height]
     if not sums:
         text = dict.fromkeys((*keys, *_SUMMED, "meter"), pl.String)

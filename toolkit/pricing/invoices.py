@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from toolkit.errors import InvoiceError, near_miss
+from toolkit.expressions.choices import MONEY
 from toolkit.expressions.model_families import FAMILY_RULES, families
 from toolkit.pricing.offers import scaled
-from toolkit.pricing.pricer import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from toolkit.expressions.choices import with_models
+from toolkit.expressions.choices import MONEY, with_models
 from toolkit.expressions.vendors import find_seller, providers_of
 from toolkit.pricing.catalogue import find_offer
 from toolkit.pricing.offers import COUNTS, PLACES, REQUIRED_COUNTS, UNIT, OfferTable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from toolkit.pricing.offers import Bools, Ints, RateTable
 
-MONEY = pl.Decimal(38, 12)
 MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
 NEEDED = (*NAMES, "created", *REQUIRED_COUNTS, "total_tokens", "reported_cost")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import polars as pl
 
 from toolkit.errors import OptionError, check_word, plural
-from toolkit.expressions.choices import reported_usage
+from toolkit.expressions.choices import MONEY, reported_usage
 from toolkit.expressions.time_ranges import Moment, span
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_with_gaps
 from toolkit.formatting.text import format_share, format_usd
 from toolkit.pricing.costs import Choices, first_choices, price_responses
 from toolkit.pricing.invoices import COUNTED, family_names, plain_names, read_invoice
-from toolkit.pricing.pricer import MOMENT, MONEY, priced_by
+from toolkit.pricing.pricer import MOMENT, priced_by
 from toolkit.pricing.unpriced import cast_sums, sum_known
 
 if TYPE_CHECKING:

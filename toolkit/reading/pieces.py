@@ -41,7 +41,7 @@ _SUMMED = ("response_hash", "chunk_count")
 _INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
 _IS_ONE = pl.col("chunk_count").sum().over(STREAM) == 1
 _TEXTS = pl.col(pl.List(pl.String))
-_IS_FIRST = pl.col("choice_position") == 0
+IS_FIRST = pl.col("choice_position") == 0
 _HAS_USAGE = pl.any_horizontal(pl.col(USAGE_COLUMNS).is_not_null())
 _HAS_COUNTS = pl.any_horizontal(pl.col(USAGE_COLUMNS).fill_null(0) != 0)
 _HAS_TEXT = pl.any_horizontal(
@@ -86,7 +86,7 @@ def as_pieces(
     is_chunk = is_line & ~is_framing & ~pl.col("is_end")
     keys = pl.when(is_chunk).then(_stream_key()).forward_fill()
     key_before = pl.coalesce(keys, pl.lit(last_key, pl.String))
-    is_counted = _IS_FIRST & ~is_framing & ~pl.col("is_end")
+    is_counted = IS_FIRST & ~is_framing & ~pl.col("is_end")
     return (
         chunks.with_columns(
             response_hash=pl.when(is_counted).then("response_hash").otherwise(0),
@@ -140,8 +140,8 @@ def fold(pieces: pl.DataFrame, table: Table) -> pl.DataFrame:
         streams.join(choices, on=STREAM, how="left", maintain_order="left_right")
         .with_columns(pl.col("choice_position", "choice_count").fill_null(0))
         .with_columns(
-            pl.when(_IS_FIRST).then(pl.col(USAGE_COLUMNS)),
-            pl.when(_IS_FIRST).then(pl.col(_SUMMED)).otherwise(0),
+            pl.when(IS_FIRST).then(pl.col(USAGE_COLUMNS)),
+            pl.when(IS_FIRST).then(pl.col(_SUMMED)).otherwise(0),
         )
         .select(*pieces.columns, "stream_number")
     )

@@ -17,6 +17,7 @@ from toolkit.errors import ToolkitWarning, plural
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.pieces import (
     ENDS_WHOLE,
+    IS_FIRST,
     KEY,
     STREAM,
     as_choices,
@@ -41,7 +42,6 @@ _MOST_STREAMS, _MOST_BYTES = 65_536, 64 * 1024 * 1024
 _MOST_CHOICES = 1024
 
 
-_IS_FIRST = pl.col("choice_position") == 0
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
 # from_pylist, like pa.array, imports pandas where it is installed.
 _NO_REJECTS = pa.RecordBatch.from_arrays(
@@ -133,7 +133,7 @@ class Streams:
             key = pl.format("id {}", "response_id")
             whole = (
                 pl.concat([choices for _, choices in self.shares])
-                .filter(_IS_FIRST, pl.col("chunk_count").is_null())
+                .filter(IS_FIRST, pl.col("chunk_count").is_null())
                 .select(stream_set=sets, stream_key=key)
                 .join(known.lazy(), on=KEY, how="semi")
                 .collect()
@@ -292,7 +292,7 @@ class Streams:
         """Return streams as rows of choices, in a block for each log."""
         if pieces.is_empty():
             return {}
-        lines = pieces.filter(_IS_FIRST & pl.col("chunk_position").is_null())
+        lines = pieces.filter(IS_FIRST & pl.col("chunk_position").is_null())
         counts = dict(lines["log_id"].value_counts().iter_rows())
         rows = as_choices(pieces, self.table).sort("log_id", "line", "choice_position")
         found = {}

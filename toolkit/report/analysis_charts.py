@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.formatting.text import format_count, format_name, format_usd
+from toolkit.formatting.text import format_count, format_name, format_usd, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS, wilson_interval
 from toolkit.report.analysis_time import about
 from toolkit.report.metric_tables import figure_of
@@ -19,7 +19,7 @@ from toolkit.report.series import (
     split,
     tokens_of,
 )
-from toolkit.report.wording import calls, join, percent
+from toolkit.report.wording import calls, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +138,7 @@ def build_costs(rows: Rows) -> Found:
         for cost, name in costs
     ]
     missing = [rows.short(name) for name, row in each if not priced_calls(row)]
-    below = f"{join(missing)}: no known price." if missing else ""
+    below = f"{join_words(missing)}: no known price." if missing else ""
     return title, "US dollars for 1,000 priced calls", Bars(bars, "usd"), below
 
 

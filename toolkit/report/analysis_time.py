@@ -13,7 +13,7 @@ from toolkit.errors import plural
 from toolkit.expressions.model_families import FAMILY_RULES, families
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.expressions.time_ranges import zone_of
-from toolkit.formatting.dates import MONTHS, format_day
+from toolkit.formatting.dates import MONTHS, WEEKDAYS, format_day
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
 from toolkit.metrics.calendar import instant
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _MOST_PARTS = 6  # of a column, beside the others
 _MOST_TEXTS = 14  # columns with a text above
 _MOST_MODELS = 6  # of the chart of versions
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = 12  # hours
 _UNITS = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month", "1q": "quarter"}
 
@@ -103,7 +102,7 @@ def _columns(
     olds = chain(before, repeat(None))  # the range before may be shorter
     bars = [
         Bar(
-            _label(row["period"], every, is_week=len(periods) <= len(_DAYS)),
+            _label(row["period"], every, is_week=len(periods) <= len(WEEKDAYS)),
             [Part(value, color, "hatched" if row["partial"] else "solid")
              for value, color in zip(values, colors, strict=True)],
             format_count(values[0]) if has_text else "",
@@ -128,7 +127,7 @@ def _label(start: datetime, every: str, *, is_week: bool) -> str:
     if every.endswith(("mo", "q", "y")):
         return MONTHS[start.month - 1]
     is_day = every == "1d" and is_week
-    return _DAYS[start.weekday()] if is_day else format_day(start, "short")
+    return WEEKDAYS[start.weekday()] if is_day else format_day(start, "short")
 
 
 def _weekend(rows: Rows) -> str:
@@ -175,7 +174,7 @@ def build_hours(rows: Rows) -> Found:
     return (
         f"{percent(most / total)} of calls fall between {hours}",
         f"Calls by weekday and hour ({rows.plan.tz}); {darkest}",
-        Heat([_DAYS[day - 1] for day in days], [f"{h:02}" for h in range(24)], grid),
+        Heat([WEEKDAYS[day - 1] for day in days], [f"{h:02}" for h in range(24)], grid),
         "",
     )
 

@@ -12,12 +12,12 @@ from toolkit.expressions.choices import check_columns
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day, format_month
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.formatting.text import format_name, format_usd
+from toolkit.formatting.text import capitalize, format_name, format_usd
 from toolkit.metrics.forecast import WEEKS, WEEKS_OF_RANGE, forecast_cost
 from toolkit.pricing.budgets import check_names
 from toolkit.report.model import Budget, Head
 from toolkit.report.series import cost_of
-from toolkit.report.wording import capitalized, label_of, usd
+from toolkit.report.wording import label_of, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +181,7 @@ def _build(limit: Limit, costs: pl.DataFrame, month: _Month) -> Budget:
         when, name = f" in {month.name}", f"Budget of {subject} for {month.name}"
     title = _title(budget, subject, when, month)
     if budget.tag != "model" or not title.startswith(subject):
-        title = capitalized(title)  # names of models are as they are
+        title = capitalize(title)  # names of models are as they are
     return replace(budget, head=Head(name, title, _note(budget, found, month)))
 
 

@@ -13,11 +13,11 @@ import polars as pl
 from polars import selectors
 
 from toolkit.formatting.figures import Figure
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count
+from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Cause, Causes, Head
 from toolkit.report.series import ALL_CALLS, cost_of, priced_calls
-from toolkit.report.wording import calls, capitalized, fraction, join, percent, usd
+from toolkit.report.wording import calls, fraction, percent, usd
 
 if TYPE_CHECKING:
     from toolkit.report.metric_tables import MetricTables
@@ -240,7 +240,9 @@ def _mix_words(change: Change) -> str:
         if before != now
     ]
     return (
-        f"Of the priced calls {join(parts)}." if parts else "Little of it at any one."
+        f"Of the priced calls {join_words(parts)}."
+        if parts
+        else "Little of it at any one."
     )
 
 
@@ -291,7 +293,7 @@ def _title(change: Change) -> str:
         return "The known cost hardly changed"
     if main is None:
         return f"Several causes made the {change.unit} {cheaper}"
-    title = f"{capitalized(_phrase(main, change))} made the {change.unit} {cheaper}"
+    title = f"{capitalize(_phrase(main, change))} made the {change.unit} {cheaper}"
     against = sorted(
         (effect for effect in _EFFECTS if effect.more),
         key=lambda effect: row[effect.name] * _sign(moved),
@@ -302,7 +304,7 @@ def _title(change: Change) -> str:
         if -10 * row[effect.name] * _sign(moved) >= abs(moved)
     ]
     verb = "took some of it back" if moved < 0 else "saved some of it"
-    return f"{title}; {join(words)} {verb}" if words else title
+    return f"{title}; {join_words(words)} {verb}" if words else title
 
 
 def _is_small(change: Change) -> bool:

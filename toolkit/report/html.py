@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from toolkit.formatting.text import UsdStyle
     from toolkit.report.model import KeyFigure, Kind, ReportContent
 
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)  # of CSS
 # A minus in front of a figure; the sign of a bound and its figure; a word with hyphens,
 # such as the name of a model.
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _MINUS = re.compile(r"(?<![\w-])-(?=<?\$?\d)")
 _BOUND = re.compile(r"([≥≤~]) (?=[+−$<\d])")
 _HYPHENS = re.compile(r"(?<!\S)\S*\w-\w\S*")

@@ -22,7 +22,7 @@ from toolkit.metrics.calendar import is_partial
 from toolkit.metrics.inputs import as_declared, read_once, with_series
 from toolkit.metrics.registry import SPECS
 from toolkit.metrics.waste import text_number
-from toolkit.pricing.costs import add_list_prices
+from toolkit.pricing.costs import ADDED, add_list_prices
 from toolkit.pricing.price_file import PriceFile
 from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
 from toolkit.reading.load import Loaded
@@ -51,7 +51,6 @@ _MAIN_METRICS = (
 )
 _SPANS = 8  # of the charts over time
 _KEY = ("log_id", "line", "choice_position")
-_COSTS = ("cost", "cost_source", "price_date")  # of a frame: they are computed here
 # Columns that no figure needs. Answers are reduced to whether there is one, and to a
 # number that is the same for the same text.
 _UNREAD = {"reasoning_content", "native_finish_reason", "role", "custom_id"}
@@ -85,6 +84,11 @@ class Plan(NamedTuple):
     def is_open(self) -> bool:
         """Whether everything is reported, also calls without a date."""
         return self.within == (None, None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the range has ended; one without an end has."""
+        return self.within.end is None or self.within.end <= self.now
 
     @property
     def axis(self) -> dict[str, Any]:
@@ -228,7 +232,7 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     names = (*_KEY, "created", "model", *read, *by)
     check_columns(choices, list(dict.fromkeys(names)))
     choices = choices.with_columns(as_declared(choices, ["created"]))
-    choices = choices.drop(_COSTS, strict=False)
+    choices = choices.drop(ADDED, strict=False)  # they are computed here
     if prices != PriceFile():
         choices = add_list_prices(choices, prices).lazy()
     return inputs._replace(choices=choices)

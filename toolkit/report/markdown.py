@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from toolkit.formatting.figures import Figure
     from toolkit.report.model import Kind, ReportContent
 
-_WORDS = re.compile(r"[^\W_]+( [^\W_]+)*")  # a name that may stand in a sentence
+_WORDS = re.compile(r"[^\W_]+( [^\W_]+)*")  # a name that needs no code span
 _WIDEST = 98  # characters of a table
 _MOST_NAMES = 500  # that are looked for in sentences
 

@@ -13,12 +13,17 @@ from toolkit.errors import plural
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import format_name, format_share
+from toolkit.formatting.text import (
+    UNKNOWN_TEXT,
+    format_name,
+    format_share,
+    join_words,
+)
 from toolkit.report.causes import main_reason
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Course, Head, ModelRow, Models, Series, Tag, TagRow
 from toolkit.report.series import REST, amount_of, cost_of, split, tokens_of
-from toolkit.report.wording import calls, fraction, join, label_of, usd
+from toolkit.report.wording import calls, fraction, label_of, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,11 +51,15 @@ def build_course(tables: MetricTables, names: Names) -> Course | None:
     totals = tables.spans("cost").to_dicts()
     places = {row["period"]: place for place, row in enumerate(totals)}
     starts = [row["period"].astimezone(zone).date() for row in totals]
-    # What was before the log is unknown.
+    # What was before the log, and after its last call, is unknown.
+    last_call = plan.last_call or first_call
     nothing = [
-        Figure(0) if row["period_end"] > first_call else UNKNOWN for row in totals
+        Figure(0)
+        if row["period_end"] > first_call and row["period"] <= last_call
+        else UNKNOWN
+        for row in totals
     ]
-    costs = [cost_of(row) for row in totals]
+    costs = [cost_of(row) + there for row, there in zip(totals, nothing, strict=True)]
     is_whole = [
         began <= row["period"] < row["period_end"] <= plan.now for row in totals
     ]
@@ -75,7 +84,7 @@ def build_course(tables: MetricTables, names: Names) -> Course | None:
         starts,
         _labels(starts, plan.unit),
         is_whole,
-        [cost + there for cost, there in zip(costs, nothing, strict=True)],
+        costs,
         shares,
         _largest(by_series, names, plan.top),
         "" if nothing[0].is_known else f"no log before {day}",
@@ -92,7 +101,11 @@ def _largest(
         before, now = by_series[name][-2:]
         return abs(amount_of(now) - amount_of(before))
 
-    ranked = sorted(by_series, key=lambda name: -amount_of(by_series[name][-1]))
+    def size(name: str) -> tuple[float, float]:
+        amounts = [*map(amount_of, by_series[name])]
+        return amounts[-1], sum(amounts)
+
+    ranked = sorted(by_series, key=size, reverse=True)
     known = [name for name in ranked if any(map(amount_of, by_series[name]))]
     shown, others = split(known, min(_MOST_SERIES, top))
     shown = sorted(shown, key=names.color, reverse=True)
@@ -116,6 +129,8 @@ def _course_title(
     whole = [(cost.number, at) for cost, at, over in spans if over and cost.is_known]
     if not any(map(amount_of, costs)):
         return f"No {unit} has a known cost"
+    if not costs[-1].is_known:
+        return f"The last {unit} has no known cost"
     if not whole:
         return f"No whole {unit} is logged yet"
     if len(whole) == 1:
@@ -292,8 +307,7 @@ def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
     part = parts[count - 1]
     if part < 0.25:
         return f"The known cost is spread over {len(known):,} {by}"
-    who, verb = (
-        join([row.short for row in known[:count]]),
-        "is" if count == 1 else "are",
-    )
-    return f"{who} {verb} {fraction(part)} of the known cost"
+    who = join_words([row.short for row in known[:count]])
+    if who == UNKNOWN_TEXT:
+        return f"The {by} of {fraction(part)} of the known cost are unknown"
+    return f"{who} {'is' if count == 1 else 'are'} {fraction(part)} of the known cost"

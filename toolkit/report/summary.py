@@ -76,7 +76,10 @@ def build_answer(
         because = f", {reason}" if change and reason else ""
         part = f"; of the {unit} before the log has a part" if began else ""
         more = f"{change}{because}{part}{_gap(cost, trust)}"
-        headline = f"{name} cost {usd(spent)}{more}."
+        cost_words = (
+            f"cost {usd(spent)}" if plan.is_over else f"has cost {usd(spent)} so far"
+        )
+        headline = f"{name} {cost_words}{more}."
     else:
         tokens = tokens_of(usage)
         used = format_count(tokens, "sentence", words=True)
@@ -89,9 +92,12 @@ def build_answer(
     if silent := usage["responses_without_usage"]:
         does = "does" if silent == 1 else "do"
         sure.append(f"{calls(silent)} {does} not report all tokens.")
+    if not plan.is_over:
+        sure.append(f"The {unit} is not over, so it is not compared with another.")
     if began:
         sure.append(f"The log begins on {began}: do not compare the two {unit}s.")
-    sure.append(_chance(tables, unit, compares=compares))
+    if plan.is_over:
+        sure.append(_chance(tables, unit, compares=compares))
     return Answer(headline, " ".join(filter(None, [*sure, last, rest])))
 
 

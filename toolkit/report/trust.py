@@ -16,7 +16,13 @@ from toolkit.expressions.choices import first_choice
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.formatting.text import format_count, format_name, format_share
+from toolkit.formatting.text import (
+    capitalize,
+    format_count,
+    format_name,
+    format_share,
+    join_words,
+)
 from toolkit.metrics.registry import METRICS
 from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import LINE_COUNTS
@@ -24,7 +30,7 @@ from toolkit.report.lines import count_lines
 from toolkit.report.metric_tables import figure_of, row_of
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
 from toolkit.report.series import cost_of, priced_calls, short_names, tokens_of
-from toolkit.report.wording import WORDS, calls, capitalized, join, local, usd
+from toolkit.report.wording import WORDS, calls, local, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +166,7 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
         missing = "what is missing cannot be estimated"
     ledger, count = data.inputs.ledger, sum(data.counts.values())
     if ledger is None:
-        return capitalized(missing)
+        return capitalize(missing)
     of = "lines of the logs" if data.lines is None else f"log lines of the {data.unit}"
     if damaged := ledger["error"].count():
         text = f"{plural(damaged, 'log')} could be read only in part"
@@ -231,7 +237,7 @@ def _rejected(data: _Data) -> Iterator[Gap]:
         codes = dict(data.lines.others["code"].drop_nulls().value_counts().iter_rows())
     codes.pop("error_response", None)
     most = sorted(codes, key=lambda code: (-codes[code], code))[:_MOST_NAMES]
-    why = join([WORDS["codes"].get(code, code) for code in most])
+    why = join_words([WORDS["codes"].get(code, code) for code in most])
     words = f"{count:,} of {plural(sum(data.counts.values()), 'log line')}: {why}."
     if data.lines is not None:
         its = "Its place in the log puts it" if count == 1 else "Their places put them"

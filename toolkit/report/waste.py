@@ -1,4 +1,4 @@
-"""Money that brought nothing, and money that a cache would save.
+"""What was spent on answers of no use, and what a cache would save.
 
 The labels, and what to do, are in ``words.toml``.
 """
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import format_count, format_name, format_share
+from toolkit.formatting.text import capitalize, format_count, format_name, format_share
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.waste import GROUPS
 from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Head, Loss, Waste
 from toolkit.report.series import short_names
-from toolkit.report.wording import WORDS, calls, capitalized, usd
+from toolkit.report.wording import WORDS, calls, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,7 @@ def _saving(tables: MetricTables, models: Sequence[Row]) -> tuple[str, Loss] | N
     if share := _best_share(tables, models):
         cost = Figure(most.number * share[1].number, "approximate")
         amount, at = usd(cost), f"{share[0]} ({format_share(share[1])})"
-        words += f" {capitalized(amount)} at the cache share of {at}, {limit}"
+        words += f" {capitalize(amount)} at the cache share of {at}, {limit}"
     else:
         words += f" A cache saves {limit}"
     todo = "Mark the fixed part of the prompt as cacheable."
@@ -151,17 +151,17 @@ def _best_share(
 
 
 def _title(losses: Sequence[Loss], row: Row) -> str:
-    """Return how much went into how many answers of no use."""
+    """Return how much went into how many wasted answers."""
     count = sum_figures(_figure(row, f"responses_{loss.name}") for loss in losses)
     cost = sum_figures(loss.cost for loss in losses)
     if not count.value:
-        return "No answer of no use was found"
+        return "No wasted answer was found"
     more = " or more" if count.bound == "lower" else ""
-    answers = f"{plural(int(count.number), 'answer')}{more} of no use"
+    answers = f"{plural(int(count.number), 'wasted answer')}{more}"
     if not cost.value and cost.bound != "exact":
         it = "it" if count.value == 1 else "they"
         return f"{answers}; what {it} cost is not known"
-    return f"{capitalized(usd(cost))} went into {answers}"
+    return f"{capitalize(usd(cost))} went into {answers}"
 
 
 def _cache_note(row: Row) -> str:

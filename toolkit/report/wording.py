@@ -14,7 +14,6 @@ from toolkit.formatting.figures import as_figure
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from toolkit.expressions.time_ranges import Span
@@ -60,12 +59,6 @@ def size(amount: Figure) -> Figure:
     return -amount if amount.is_known and amount.number < 0 else amount
 
 
-def join(parts: Sequence[str]) -> str:
-    """Join words: ``a``, ``a and b``, ``a, b and c``."""
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 _FRACTIONS = (
     ("a quarter", 25.0),
     ("a third", 33.3),
@@ -91,11 +84,6 @@ def fraction(share: float) -> str:
 def label_of(column: str) -> str:
     """Return what a reader calls a column."""
     return column.removeprefix("tag_").replace("_", " ")
-
-
-def capitalized(text: str) -> str:
-    """Return a text that begins with a capital."""
-    return text[0].upper() + text[1:]
 
 
 def percent(share: Figure | float | None, *, words: bool = False) -> str:

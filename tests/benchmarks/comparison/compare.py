@@ -55,9 +55,9 @@ WORKED = (
     ("13", 1_500 + 400, 3_750 + 4_000),
     ("14", 1_000 + 2_000, 1_100 + 8_800),  # 1,500 of the 2,000 are reasoning
     ("15", 20_000 + 1_000, (3_000 + 600) / 2),  # from a batch
-    ("16", 2_000 + 300, 0),  # a model of one's own: its price is unknown
+    ("16", 2_000 + 300, 0),  # a private model: its price is unknown
     ("17", 0, 0),  # without usage: tokens and cost are unknown
-    ("18", 500 + 120, 0),  # on one's own machine: its price is unknown
+    ("18", 500 + 120, 0),  # on a local machine: its price is unknown
     # Line 19 is Python's repr of a response, line 20 is cut off.
 )
 ANSWER = Row(
