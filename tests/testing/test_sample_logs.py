@@ -631,3 +631,9 @@ def test_made_responses_share_nothing() -> None:
 
     assert second == make_response(n=2)
     assert first["choices"][1]["message"]["content"] == "Hello."  # type: ignore[index]
+
+
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    write_sample(str(tmp_path / "a.jsonl.gz"), 3)
+
+    assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).count(b"\n") == 3

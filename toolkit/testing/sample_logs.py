@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from bisect import bisect
 from contextlib import contextmanager
@@ -172,17 +173,20 @@ def sample_lines(
 
 
 @contextmanager
-def _open_target(to: Path | BinaryIO) -> Iterator[Callable[[bytes], object]]:
+def _open_target(
+    to: str | os.PathLike[str] | BinaryIO,
+) -> Iterator[Callable[[bytes], object]]:
     """Open a new file, compressed according to its name, and yield its `write`."""
-    if not isinstance(to, Path):
+    if not isinstance(to, str | os.PathLike):
         yield to.write
         return
+    path = Path(to)
     try:
-        with to.open("xb") as file:
-            if to.suffix == ".gz":
+        with path.open("xb") as file:
+            if path.suffix == ".gz":
                 with GzipFile("", "wb", fileobj=file, mtime=0) as gz:
                     yield gz.write
-            elif to.suffix == ".zst":
+            elif path.suffix == ".zst":
                 checked: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
                 with zstd.ZstdFile(file, "w", options=checked) as zst:
                     yield zst.write
@@ -193,7 +197,7 @@ def _open_target(to: Path | BinaryIO) -> Iterator[Callable[[bytes], object]]:
 
 
 def write_sample(
-    to: Path | BinaryIO,
+    to: str | os.PathLike[str] | BinaryIO,
     lines: int,
     *,
     seed: int = 0,
