@@ -87,7 +87,10 @@ class Plan(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Whether the range has ended; one without an end has."""
+        """Whether the range has ended; one without an end has.
+
+        Only then is it compared: a part of a month costs less than a month.
+        """
         return self.within.end is None or self.within.end <= self.now
 
     @property
