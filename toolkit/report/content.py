@@ -45,7 +45,6 @@ def build_content(
     `given` are options that only the command to make it again needs, `earlier` is the
     JSON of an earlier report.
     """
-    plan = plan._replace(compares=plan.compares and plan.is_over)
     kept = {**(earlier.get("colors", {}) if earlier else {}), **plan.colors}
     names = Names.read(inputs, plan, kept)
     tables = MetricTables(inputs, plan)

@@ -265,7 +265,7 @@ def write_report(
     )
     plan = Plan(
         within=within,
-        compares=compare is not None,
+        compares=compare is not None and not (within.end and within.end > at),
         tz=tz,
         every=_length_for(within) if every is None else every,
         by=(by,) if isinstance(by, str) else tuple(by or ()),
