@@ -327,3 +327,11 @@ def test_most_of_the_cost_may_have_no_series() -> None:
     assert models is not None
     title = "The teams of three quarters of the known cost are unknown"
     assert models.head.title == title
+
+
+def test_a_range_without_calls_has_no_table_of_models() -> None:
+    """A model that was called the week before costs nothing known now, not $0."""
+    tables = tables_of(calls("2026-11-10", 2))
+    names = Names(tables.plan.by, first_call=FIRST)
+
+    assert build_models(tables, None, names) is None

@@ -236,13 +236,13 @@ def build_models(
 ) -> Models | None:
     """Build the table of series, the most expensive first; None without calls."""
     plan, total = tables.plan, tables.row("cost")
+    if not total["responses"]:
+        return None
     rows = tables.series("cost").to_dicts()
     if plan.compares:
         changes = tables.table("cost_change", by=plan.by).to_dicts()
         none = dict.fromkeys(total, 0)
         rows += [{**none, **row} for row in changes if not row["responses"]]
-    if not rows:
-        return None
     rows.sort(key=lambda row: (*_rank(row), names.of(row)))
     spent = amount_of(cost_of(total))
     series = change.series if change is not None else []
@@ -297,7 +297,7 @@ def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
     whole = amount_of(total.cost)
     known = [row for row in rows if amount_of(row.cost)]
     if not whole:
-        return "No call has a known cost" if total.calls else "No calls"
+        return "No call has a known cost"
     if by == "calls":
         return "The known cost of all calls"
     if len(known) == 1:
