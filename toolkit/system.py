@@ -39,7 +39,8 @@ EXCHANGES_AT_ONCE = sys.platform in {"linux", "darwin"}
 _POLL_SECONDS = 0.05
 # For so long Windows may refuse a rename: scanners for viruses open new files.
 _RENAME_SECONDS = 2
-# Windows locks bytes, which nobody else can read then: one far behind the content.
+# Windows locks bytes, and other processes cannot read them: this one is far behind the
+# content.
 _LOCKED_BYTE = 1 << 30
 _MOST_DIGITS = 20  # of the number of a process
 # Arguments and errors of renameat2 on Linux and renamex_np on macOS.

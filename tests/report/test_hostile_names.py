@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from markdown_it import MarkdownIt
 
+from tests.report.test_markdown import PARSER, blocks
 from tests.report.test_report import WEEK, calls
 from toolkit.formatting.text import format_name
 from toolkit.report import write_report
@@ -29,7 +29,6 @@ NASTY = [
     "{{ 7 * 7 }}{% raw %}",
     "x" * 10_000,
 ]
-PARSER = MarkdownIt("gfm-like", {"linkify": False}).enable("table")
 PLACES = ("model", "system_fingerprint", "service_tier", "provider", "requested_model")
 
 
@@ -78,16 +77,6 @@ def test_the_figures_are_exact_whatever_the_names(tame: Any, hostile: Any) -> No
     # The largest first: the last name has the most calls.
     assert [row[0] for row in mine] == [format_name(name) for name in NASTY[::-1]]
     assert [row[1:] for row in mine] == [row[1:] for row in theirs]
-
-
-def blocks(text: str) -> list[tuple[str, str]]:
-    """Return the blocks outside of tables, which are cut where they are too wide."""
-    parts = ("table", "thead", "tbody", "tr", "th", "td", "inline")
-    return [
-        (token.type, token.tag)
-        for token in PARSER.parse(text)
-        if token.type.partition("_")[0] not in parts
-    ]
 
 
 def test_no_block_of_markdown_breaks_and_nothing_becomes_a_link(
