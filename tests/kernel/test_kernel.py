@@ -55,7 +55,7 @@ from toolkit.reading import decoder as decoding
 from toolkit.reading import json_values, ledger
 from toolkit.reading.blocks import Plan, make_plan
 from toolkit.reading.decoder import _Kernel
-from toolkit.reading.dedup import SeenKeys
+from toolkit.reading.dedup import Deduplicator, SeenKeys
 from toolkit.reading.framing import Framer
 from toolkit.reading.reference_decoder import REPEATED_BYTES
 from toolkit.schema import CHOICES, Column, Table
@@ -153,7 +153,7 @@ def test_repeats_are_left_out_the_same() -> None:
         for count in range(4)
         for more in range(2)
     ]
-    one, other = SeenKeys(), decoding._KernelSeen()
+    one, other = Deduplicator(SeenKeys()), Deduplicator()
     left_out = 0
     for _ in range(300):
         lines = [random.choice(pool).encode() for _ in range(random.randint(0, 9))]

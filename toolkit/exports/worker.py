@@ -21,8 +21,7 @@ from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, make_plan
-from toolkit.reading.decoder import make_deduplicator
-from toolkit.reading.dedup import DUPLICATE_KEY, is_dated_by_line
+from toolkit.reading.dedup import DUPLICATE_KEY, Deduplicator, is_dated_by_line
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
 from toolkit.reading.log_reader import LogReader
@@ -98,7 +97,7 @@ def drop_duplicates(
     `list_committed` returns the committed parts in a directory of the export. Only
     those of the dates of new rows are read, unless responses are dated by their lines.
     """
-    seen = make_deduplicator()
+    seen = Deduplicator()
     searched: set[str] = set()
     for decoded in stream:
         if list_committed is not None:
@@ -106,7 +105,7 @@ def drop_duplicates(
                 searched.add(directory)
                 if committed := list_committed(directory):
                     for keys in _iter_keys(committed, directory):
-                        seen.drop_duplicates(Decoded(0, "", keys, keys, 0, 0, 0, 0))
+                        seen.drop_duplicates(Decoded(0, "", keys, keys))
         yield seen.drop_duplicates(decoded)
 
 

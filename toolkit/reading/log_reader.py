@@ -20,7 +20,8 @@ from toolkit.errors import (
     check_word,
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
-from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
+from toolkit.reading.decoder import decode_all, make_decoder
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.discovery import Sources, find_logs, list_names, passed_over_words
 from toolkit.reading.framing import iter_blocks
 from toolkit.reading.native import KERNEL, count_lines
@@ -58,7 +59,7 @@ class LogReader:
         # Imported here: this imports polars, while another thread may decode the log.
         from toolkit.reading.streams import Streams, put_together
 
-        seen = make_deduplicator() if self.duplicates == "drop" else None
+        seen = Deduplicator() if self.duplicates == "drop" else None
         blocks = self.iter_blocks()
         if self.max_lines is not None:
             blocks = _first_lines(blocks, self.max_lines)

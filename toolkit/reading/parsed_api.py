@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from toolkit.schema.api import Api
 from toolkit.schema.paths import Path, parse_notation, parse_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from toolkit.schema.api import Api, Condition, ToolCalls
-    from toolkit.schema.columns import Column
+    from toolkit.schema.api import ToolCalls
+    from toolkit.schema.columns import Column, Table
     from toolkit.schema.paths import Steps
 
 _ANY_SHAPE = {"items", "logprob_sum", "flag", "marker"}
 
 
-class ParsedApi(NamedTuple):
-    """A `toolkit.schema.api.Api` with its paths in parts; `paths` are by column."""
+@dataclass(frozen=True, eq=False)
+class ParsedApi(Api):
+    """An API with the keys of its list of choices, and its paths by column."""
 
-    name: str
-    tests: Condition
-    unless: Condition
-    chunks: Condition
-    errors: Condition
-    choices: tuple[str, ...]
-    paths: tuple[tuple[Path, ...], ...]
-    finish_reasons: Mapping[str, str]
-    stream: str
-    ends_whole: bool
+    choice_keys: tuple[str, ...] = ()
+    column_paths: tuple[tuple[Path, ...], ...] = ()
 
 
-def parse_api(api: Api, columns: Iterable[Column]) -> ParsedApi:
-    """Parse the paths of an API, those of all columns in their order."""
-    return ParsedApi(
-        api.name,
-        api.tests,
-        api.unless,
-        api.chunks,
-        api.errors,
-        parse_path(api.choices) if api.choices else (),
-        tuple(_parse_column(column, api) for column in columns),
-        api.finish_reasons,
-        api.stream,
-        api.ends_whole,
-    )
+@lru_cache(maxsize=256)
+def parse_api(api: Api, table: Table | None = None) -> ParsedApi:
+    """Parse the paths of an API, those of all columns of a table in their order."""
+    keys = parse_path(api.choices) if api.choices else ()
+    columns = table.columns if table else ()
+    paths = tuple(_parse_column(column, api) for column in columns)
+    return ParsedApi(**vars(api), choice_keys=keys, column_paths=paths)
 
 
 def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:

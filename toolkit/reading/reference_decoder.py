@@ -20,7 +20,6 @@ from toolkit.reading.cells import Cell, check_range, read_cell, without_text
 from toolkit.reading.event_stream import END, strip_event
 from toolkit.reading.find_response import find_response, find_stream
 from toolkit.reading.json_values import LineError, Node, checked_json
-from toolkit.reading.parsed_api import parse_api
 from toolkit.schema.paths import write_path
 from toolkit.schema.tables import MOST_CHUNK_FACTS, MOST_CHUNKS, REJECTS
 
@@ -60,10 +59,9 @@ class Reference:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        whole = [parse_api(api, plan.table.columns) for api in plan.apis]
-        chunks = [parse_api(api, plan.chunks.columns) for api in plan.chunk_apis]
         # A line is tried as a response first, an item of a stream as a chunk.
-        self.apis, self.apis_of_items = [*whole, *chunks], [*chunks, *whole]
+        self.apis = plan.parsed_apis
+        self.apis_of_items = sorted(self.apis, key=lambda api: not api.stream)
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows, chunks and rejects."""
@@ -93,10 +91,10 @@ class Reference:
         return block.decoded(
             _batch(found[plan.table], plan.schema),
             _batch(found[REJECTS], REJECTS.arrow),
+            _batch(chunk_rows, plan.chunks.arrow) if chunk_rows else None,
             lines,
             blank,
             pending,
-            _batch(chunk_rows, plan.chunks.arrow) if chunk_rows else None,
             chunks,
         )
 
@@ -177,7 +175,7 @@ class Reference:
         """Return the rows of a response or chunk: one for each choice, at least one."""
         rows = [given.copy() for _ in response.choices or [response.node]]
         columns = self.table_of(response).columns
-        for column, paths in zip(columns, response.api.paths, strict=True):
+        for column, paths in zip(columns, response.api.column_paths, strict=True):
             for place, row in enumerate(rows):
                 if column.grain == "C" or place == 0:
                     cell = self.read(column, paths, response, place, row)
@@ -185,7 +183,7 @@ class Reference:
         facts = self.count_facts(response, rows[0])
         is_long = len(rows) > 1 and facts * len(rows) > REPEATED_BYTES
         if is_long or (response.api.stream and facts > MOST_CHUNK_FACTS):
-            path = (*response.node.path, *response.api.choices)
+            path = (*response.node.path, *response.api.choice_keys)
             raise LineError("out_of_range", _TOO_LONG, path)
         return rows
 
@@ -194,7 +192,7 @@ class Reference:
         columns = self.table_of(response).columns
         facts = (
             row[column.name]
-            for column, paths in zip(columns, response.api.paths, strict=True)
+            for column, paths in zip(columns, response.api.column_paths, strict=True)
             if column.grain == "R" and paths
         )
         return sum(len(fact) for fact in facts if isinstance(fact, str))

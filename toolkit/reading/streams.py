@@ -300,17 +300,8 @@ class Streams:
             log_id, source = part.select("log_id", "source").row(0)
             table = part.to_arrow().cast(self.table.arrow).combine_chunks()
             (batch,) = table.to_batches()
-            found[log_id] = Decoded(
-                log_id,
-                source,
-                batch,
-                _NO_REJECTS,
-                0,
-                0,
-                0,
-                0,
-                chunks=-counts.get(log_id, 0),
-            )
+            chunks = -counts.get(log_id, 0)
+            found[log_id] = Decoded(log_id, source, batch, _NO_REJECTS, chunks=chunks)
         return found
 
 
