@@ -321,7 +321,7 @@ def read_cell(
     column: Column,
     paths: Iterable[Path],
     response: Response,
-    choice: Node | None,
+    choice: Node,
     created_unit: str,
 ) -> Cell:
     """Read the first value on the paths of a column.

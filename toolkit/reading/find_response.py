@@ -37,7 +37,7 @@ class Response(NamedTuple):
     node: Node
     choices: list[Node]
 
-    def start(self, path: Path, choice: Node | None) -> Node | None:
+    def start(self, path: Path, choice: Node) -> Node | None:
         """Return the object where a path starts, None if this response has none."""
         if path.root == "choice":
             return choice

@@ -222,8 +222,10 @@ class Reference:
             parts = [row[name] for name in column.adds]
             total = None if None in parts else sum(cast("list[int]", parts))
             return None if total is None else check_range(total, column)
-        choice = response.choices[place] if response.choices else None
-        cell = read_cell(column, paths, response, choice, self.plan.created_unit)
+        if column.grain == "C" and not response.choices:
+            return None
+        start = response.choices[place] if column.grain == "C" else response.node
+        cell = read_cell(column, paths, response, start, self.plan.created_unit)
         is_dropped = column.private and self.plan.content == "drop"
         return without_text(cell) if is_dropped else cell
 
