@@ -6,6 +6,7 @@ import math
 import re
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from toolkit.reading.json_values import (
@@ -45,8 +46,8 @@ EXPECTED = {
 # Kinds of values: each function reads a raw value of a type it knows, or raises.
 
 
-def _read_value(raw: bytes, column: Column, path: Path, created_unit: str) -> Cell:
-    """Read a value at the end of a path of a column."""
+def _read_value(raw: bytes, column: Column, path: Path, unit: str) -> Cell:
+    """Read a value at the end of a path of a column; `unit` is that of a Unix time."""
     match column.kind:
         case "string":  # the empty string is null
             return _read_text(raw, "string") or None
@@ -66,9 +67,9 @@ def _read_value(raw: bytes, column: Column, path: Path, created_unit: str) -> Ce
         case "number":
             return _read_number(raw, path)
         case "timestamp":
-            return _read_timestamp(raw, created_unit)
+            return _read_timestamp(raw, unit)
         case "timestamp_problem":
-            return _read_timestamp_problem(raw, created_unit)
+            return _read_timestamp_problem(raw, unit)
         case "flag":  # anything but a boolean, or the text of one, is null
             return _FLAGS.get(label_of(raw))
         case "marker":
@@ -293,16 +294,14 @@ _JOINED: dict[str, Callable[[Iterable[Any]], Cell]] = {
 }
 
 
-def _read_values(
-    values: list[Value], column: Column, path: Path, created_unit: str
-) -> Cell:
+def _read_values(values: list[Value], column: Column, path: Path, unit: str) -> Cell:
     """Read the values at the end of a path as one cell."""
     if path.fields:
         return _read_calls(values, path)
     cells = []
     for raw, place in values:
         try:
-            cell = _read_value(raw, column, path, created_unit)
+            cell = _read_value(raw, column, path, unit)
         except LineError as error:
             raise error.below(place) from None
         if cell is not None:
@@ -330,8 +329,10 @@ def read_cell(
     """
     found = None
     for path in paths:
+        node = response.start(path, choice)
+        read = partial(_read_values, column=column, path=path, unit=created_unit)
         try:
-            cell = _read_path(response.start(path, choice), column, path, created_unit)
+            cell = None if node is None else _read_path(node, column, path, read)
         except LineError:
             if not path.takes_any_shape and found is None:
                 raise
@@ -347,27 +348,20 @@ def read_cell(
 
 
 def _read_path(
-    node: Node | None, column: Column, path: Path, created_unit: str
+    node: Node, column: Column, path: Path, read: Callable[[list[Value]], Cell]
 ) -> Cell:
     """Read the values at the end of a path, or their sum with others."""
-    values = None if node is None else values_at(node, path.steps)
-    if node is None or (
-        path.passes_objects and values and values[0].raw[0] == ord("{")
-    ):
+    values = values_at(node, path.steps)
+    if path.passes_objects and values and values[0].raw[0] == ord("{"):
         return None
-    cell = None
-    if values is not None:
-        cell = _read_values(values, column, path, created_unit)
+    cell = None if values is None else read(values)
     if cell is None and path.zero_if and values_at(node, path.zero_if):
         cell = 0
     if cell is None or not path.plus:
         return cell
     total = cast("int", cell)
     for paths in path.plus:  # what is not there is 0
-        cells = (
-            _read_values(values_at(node, steps) or [], column, path, created_unit)
-            for steps in paths
-        )
+        cells = (read(values_at(node, steps) or []) for steps in paths)
         total += cast("int", next(filter(None, cells), 0))
     try:
         return check_range(total, column)
