@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from toolkit.schema.api import ToolCalls
     from toolkit.schema.columns import Column, Table
-    from toolkit.schema.paths import Steps
 
 _ANY_SHAPE = {"items", "logprob_sum", "flag", "marker"}
 
@@ -43,32 +42,22 @@ def _parse_column(column: Column, api: Api) -> tuple[Path, ...]:
         names = [field.name for field in column.type.value_type]
         return tuple(_parse_calls(calls, root, names) for calls in api.tool_calls)
     own = api.paths.get(column.name) or api.paths.get(column.paths_of, ())
-    paths = [parse_notation(path, root) for path in (*own, *column.paths)]
-    return tuple(
-        path._replace(
-            takes_any_shape=path.takes_any_shape or column.kind in _ANY_SHAPE,
-            passes_objects=column.kind not in _ANY_SHAPE
-            and any(_goes_deeper(path, other) for other in paths[place:]),
+    paths = (*own, *column.paths)
+    is_any_shape = column.kind in _ANY_SHAPE
+    found = []
+    for place, text in enumerate(paths):
+        path = parse_notation(text, root)
+        goes_deeper = any(later.startswith(f"{text}.") for later in paths[place:])
+        found.append(
+            path._replace(
+                takes_any_shape=path.takes_any_shape or is_any_shape,
+                passes_objects=goes_deeper and not is_any_shape,
+            )
         )
-        for place, path in enumerate(paths)
-    )
+    return tuple(found)
 
 
 def _parse_calls(calls: ToolCalls, root: str, names: Iterable[str]) -> Path:
     fields = (getattr(calls, name) for name in names)
     keys = tuple(tuple(map(parse_path, paths.split("|"))) for paths in fields)
     return parse_notation(calls.items, root)._replace(fields=keys)
-
-
-def _goes_deeper(path: Path, other: Path) -> bool:
-    """Return whether another path goes on where a path ends."""
-    return path.root == other.root and _is_longer(other.steps, path.steps)
-
-
-def _is_longer(steps: Steps, least: Steps) -> bool:
-    """Return whether steps begin with others and go on."""
-    if steps.items and least.items:
-        pairs = zip(steps.items.then, least.items.then, strict=False)
-        return steps.keys == least.keys and any(_is_longer(*pair) for pair in pairs)
-    count = len(least.keys)
-    return len(steps.keys) > count and steps.keys[:count] == least.keys
