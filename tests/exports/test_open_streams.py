@@ -733,18 +733,19 @@ def test_a_stream_that_a_worker_finds_is_dropped_if_it_was_written_before(
     assert done.streams.responses == 18
 
 
-def test_a_stream_that_ends_with_a_response_at_the_edge_of_a_share_is_counted_once(
-    logs: Logs, tmp_path: Path, pool: ThreadPoolExecutor
+@pytest.mark.parametrize("key", ["responseId", "modelVersion"])
+def test_a_stream_that_ends_with_a_response_in_another_share_is_one(
+    logs: Logs, tmp_path: Path, pool: ThreadPoolExecutor, key: str
 ) -> None:
-    """The last chunk of Gemini is a response; what a worker made of it is kept."""
+    """The last chunk of Gemini has the form of a response."""
     waiting: list[list[bytes]] = []
     lines: list[bytes] = []
     for number in range(300):
         made = [
             {
-                "responseId": f"g{number}",
-                "modelVersion": "gemini-a",
-                "candidates": [{"content": {"parts": [{"text": "a" * 200}]}}],
+                key: f"g{number}",
+                "createTime": "2026-01-01T00:00:00Z",
+                "candidates": [{"content": {"parts": [{"text": f"{step}" * 200}]}}],
                 "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5 + step},
             }
             for step in range(4)
@@ -760,6 +761,9 @@ def test_a_stream_that_ends_with_a_response_at_the_edge_of_a_share_is_counted_on
     shared = logs.export(executor=pool, final=True)
     alone = toolkit.export(logs.folder, to=tmp_path / "alone", final=True)
 
+    rows, expected = (toolkit.scan(out).sort(KEY) for out in (logs.out, alone[0]))
+    assert_frame_equal(rows.collect(), expected.collect())
+    assert rows.collect()["chunk_count"].to_list() == [4] * 300
     # 300 streams of 4 lines; the last chunk of each says 5 + 3 tokens.
     assert counts(alone.ledger) == [(1200, 300, 900, 300, 2400)]
     assert counts(shared.ledger) == [(1200, 300, 900, 300, 2400)]

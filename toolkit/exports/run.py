@@ -132,7 +132,7 @@ class ExportRun:
 
         The parts that they write are added to `shares`.
         """
-        for result in pool.write(self.pending):
+        for result in pool.write(self.pending, self.streams):
             self.result.merge(result)
             shares.append(result.parts)
             if self.reader.progress is not None:

@@ -42,7 +42,10 @@ _KEY_NAMES = ("choice_position", "api", *DUPLICATE_KEY)
 _KEYS = pa.schema([CHOICES[name].arrow for name in _KEY_NAMES])
 _SPAN = ("since", "until")  # the options of the range of time
 # The columns by which whole responses take the place of streams.
-_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "response_id")
+_WHOLE_COLUMNS = (
+    *("log_id", "choice_position", "chunk_count", "response_id"),
+    *("api", "model"),
+)
 # The columns of rows that are counted.
 _COUNTED = ["log_id", *STREAM_COLUMNS, *LedgerBuilder.SUMS]
 
@@ -150,7 +153,11 @@ class WorkerOptions(NamedTuple):
         return choices_table(self.options["tags"], self.options["created_path"])
 
 
-def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
+def write_ranges(
+    options: WorkerOptions,
+    log_ranges: Sequence[LogRange],
+    open_streams: pl.DataFrame | None = None,
+) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
     others = {*_SPAN, "duplicates"}
@@ -162,7 +169,7 @@ def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> Task
     result = TaskResult(LedgerBuilder(logs, plan.table), {}, set())
     # A stream may have begun before these lines, and go on behind them.
     paths = {log_id: log.path for log_id, log in logs.items()}
-    streams = Streams(plan.table, paths, gives_out=False)
+    streams = Streams(plan.table, paths, open_streams, gives_out=False)
     decoded = reader.decode(iter_ranges(reader, log_ranges, result))
     blocks = chain.from_iterable(map(streams.put_together, decoded))
     parts = stage_blocks(options, blocks, result)

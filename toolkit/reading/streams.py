@@ -24,6 +24,7 @@ from toolkit.reading.pieces import (
     as_pieces,
     fold,
     pieces_schema,
+    stream_key,
 )
 from toolkit.reading.rotations import rotation_set
 from toolkit.schema.tables import REJECTS
@@ -129,17 +130,25 @@ class Streams:
         self.shares.append((self.lines.total(), choices))
         known = pl.concat([self.pieces, rows]).select(KEY).unique()
         if len(known):
-            sets = pl.col("log_id").replace_strict(self.sets, return_dtype=pl.String)
-            key = pl.format("id {}", "response_id")
-            whole = (
-                pl.concat([choices for _, choices in self.shares])
-                .filter(IS_FIRST, pl.col("chunk_count").is_null())
-                .select(stream_set=sets, stream_key=key)
-                .join(known.lazy(), on=KEY, how="semi")
-                .collect()
-            )
+            shares = pl.concat([choices for _, choices in self.shares])
+            is_of_id = pl.col("response_id").is_not_null()
+            others = shares.filter(is_of_id, ~pl.col("api").is_in(ENDS_WHOLE))
+            whole = self._find_whole(others, known)
             rows, self.pieces = _without(rows, whole), _without(self.pieces, whole)
         yield from self.add(rows).values()
+
+    def take_unfinished(self, choices: pl.LazyFrame) -> pl.DataFrame:
+        """Take out the open streams whose last chunk may be among some responses.
+
+        The process that has read these did not know the chunks before.
+        """
+        is_cut = pl.col("api").is_in(ENDS_WHOLE) & ~_IS_FINISHED.all().over(KEY)
+        cut = self.pieces.filter(is_cut)
+        if len(cut):
+            ends = choices.filter(pl.col("api").is_in(ENDS_WHOLE))
+            cut = cut.filter(_is_of(cut, self._find_whole(ends, cut.select(KEY))))
+            self.pieces = _without(self.pieces, cut)
+        return self._as_of_now(cut)
 
     def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
         """Yield the streams that are still open, in the order of their first lines.
@@ -167,8 +176,12 @@ class Streams:
 
     def left_open(self) -> pl.DataFrame:
         """Return what is open, for a later run."""
+        return self._as_of_now(self.pieces)
+
+    def _as_of_now(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        """Return pieces whose lines are counted from here: these are 0 or less."""
         lines = pl.col("stream_set").replace_strict(self.lines, default=0)
-        return self.pieces.with_columns(last_line=pl.col("last_line") - lines)
+        return pieces.with_columns(last_line=pl.col("last_line") - lines)
 
     def add(self, rows: pl.DataFrame) -> dict[int, Decoded]:
         """Add pieces, and return the streams that are over, by the log they are of."""
@@ -211,6 +224,13 @@ class Streams:
             for name, _, ids in whole
         ]
         return pl.concat(frames).drop_nulls().unique()
+
+    def _find_whole(self, choices: pl.LazyFrame, known: pl.DataFrame) -> pl.DataFrame:
+        """Return which keys are those of responses that were logged whole."""
+        sets = pl.col("log_id").replace_strict(self.sets, return_dtype=pl.String)
+        whole = choices.filter(IS_FIRST, pl.col("chunk_count").is_null())
+        keys = whole.select(stream_set=sets, stream_key=stream_key())
+        return keys.join(known.lazy(), on=KEY, how="semi").collect()
 
     def _take_rows(
         self, decoded: Decoded, stream_set: str
