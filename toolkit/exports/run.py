@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
+from toolkit.errors import (
+    MissingBytesWarning,
+    ReplacedLogWarning,
+    ToolkitWarning,
+    plural,
+)
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
@@ -19,7 +24,7 @@ from toolkit.exports.parts import Parts, filter_span
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
-from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
+from toolkit.reading.ledger import TOTALS, LedgerBuilder, describe_copy, shorten
 from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from toolkit.exports.directory import Target
     from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Decoded
+    from toolkit.reading.fingerprints import Checkpoint
     from toolkit.reading.log_reader import LogReader
 
 
@@ -57,6 +63,7 @@ class ExportRun:
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
+        self.copies: list[str] = []
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -67,6 +74,7 @@ class ExportRun:
         made = self.write_parts(options) if has_work else []
         tracked = self.track_logs()
         self.note_losses(tracked)
+        self.note_copies(tracked)
         logs = [tracked[log_id] for log_id in sorted(tracked)]
         first = self.before.first if self.before else self.generation
         run = self.target.run
@@ -181,10 +189,22 @@ class ExportRun:
             self.missing.append(f"{name}: {error}")
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
+    def note_copies(self, tracked: Mapping[int, manifest.TrackedLog]) -> None:
+        """Note the logs with the bytes of another, if responses now count twice."""
+        originals: dict[Checkpoint | None, str] = {}
+        for log_id in sorted(tracked):
+            name, mark = tracked[log_id].row["source"], tracked[log_id].mark
+            original = originals.setdefault(mark, name)
+            if log_id in self.result.fingerprints and mark and original != name:
+                count = self.result.ledger.counts[log_id]["without_id"]
+                self.copies += [describe_copy(name, original, count)] if count else []
+
     def warn(self) -> None:
-        """Warn about damaged, replaced and missing logs, once each."""
+        """Warn about damaged, copied, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
         self.result.ledger.warn_of_tags(stacklevel=3)
+        if self.copies:
+            warnings.warn(shorten(self.copies), ToolkitWarning, stacklevel=3)
         if self.replaced:
             warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:
