@@ -254,6 +254,34 @@ def test_a_whole_response_takes_the_place_of_a_stream_of_an_earlier_run(
     assert done.streams == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_whole_response_of_an_earlier_run_takes_the_place_of_a_stream(
+    logs: Logs, workers: int | None
+) -> None:
+    executor = workers and ThreadPoolExecutor(workers)
+    logs.append(whole("a") + whole("w"), "app.jsonl.1")
+    logs.append(whole("b"), "b.jsonl")
+    logs.export(executor=executor)
+    # Of the stream b the whole response is in another rotation set.
+    logs.append(BEGIN + end("a") + chunk("b", "x"))
+
+    done = logs.export(executor=executor, final=True)
+
+    assert sorted(logs.rows(), key=str) == [
+        ("a", "Hello.", "stop", None, 15),
+        ("b", "Hello.", "stop", None, 15),
+        ("b", "x", None, 1, None),
+        ("w", "Hello.", "stop", None, 15),
+    ]
+    # Lines, responses, chunks, choices, tokens: all lines of the stream a are chunks.
+    assert counts(done.ledger) == [
+        (2, 2, 0, 2, 30),
+        (1, 1, 0, 1, 15),
+        (5, 1, 4, 1, 0),
+    ]
+    assert done.streams == (1, 1, 1, 0)
+
+
 # When a stream is over.
 
 

@@ -52,7 +52,7 @@ class WorkerPool:
         tasks = [(self.options, share) for share in _group_ranges(self.cut(logs))]
         results = self.results(worker.write_ranges, tasks)
         for task, result in zip(tasks, results, strict=True):
-            open_streams = streams.take_unfinished(worker.scan_choices(result.parts))
+            open_streams = streams.take_unfinished(result.choices)
             if len(open_streams):
                 again = (*task, open_streams)
                 (result,) = self.results(worker.write_ranges, [again])

@@ -20,7 +20,7 @@ from toolkit.errors import (
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
-from toolkit.exports.parts import Parts, filter_span
+from toolkit.exports.parts import Parts, filter_span, find_days
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
@@ -30,6 +30,8 @@ from toolkit.reading.streams import Streams
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
+
+    import pyarrow as pa
 
     from toolkit.exports.directory import Target
     from toolkit.expressions.time_ranges import Span
@@ -57,9 +59,12 @@ class ExportRun:
         self.pending = self.tracker.find_pending()
         table = self.reader.plan.table
         logs = {log.log_id: log.source for log in self.pending}
-        paths = {log_id: log.path for log_id, log in logs.items()}
+        paths = {log_id: log.path for log_id, log in self.tracker.tracked.items()}
+        paths |= {log_id: log.path for log_id, log in logs.items()}
         pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
-        self.streams = Streams(table, paths, pieces)
+        find_written = self.find_written if self.before else None
+        self.streams = Streams(table, paths, pieces, find_written=find_written)
+        self.written: dict[str, pl.DataFrame] = {}  # by the day
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
@@ -146,9 +151,17 @@ class ExportRun:
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
             if result.share is not None:
-                choices = worker.scan_choices(result.parts)
-                yield from self.streams.add_share(*result.share, choices)
+                yield from self.streams.add_share(*result.share, result.choices)
         yield from self.streams.finish(self.is_over)
+
+    def find_written(self, choices: pa.Table) -> pl.LazyFrame:
+        """Return the whole responses that are committed of the dates of choices."""
+        days = find_days(choices)
+        for day in days - self.written.keys():
+            parts = self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
+            is_whole = pl.col("chunk_count").is_null()
+            self.written[day] = worker.scan_choices(parts).filter(is_whole).collect()
+        return pl.concat([self.written[day] for day in days]).lazy()
 
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""

@@ -68,6 +68,13 @@ class TaskResult(NamedTuple):
     # Of a worker: streams of several lines, and the lines of each rotation set.
     share: tuple[pl.DataFrame, Mapping[str, int]] | None = None
 
+    @property
+    def choices(self) -> pl.LazyFrame:
+        """What a run needs of the responses in the parts."""
+        return scan_choices(
+            [part.name for part in self.parts if part.directory != REJECTS_DIR]
+        )
+
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
         if first := self.fingerprints.get(log_id):
@@ -240,11 +247,10 @@ def read_keys(parts: Sequence[str], *, of_any_date: bool = False) -> pl.LazyFram
     return keys.filter(is_read & is_dated_by_line() if of_any_date else is_read)
 
 
-def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
-    """Return what a run needs of the responses in staged parts; nothing is read yet."""
-    names = [part.name for part in parts if part.directory != REJECTS_DIR]
+def scan_choices(parts: Sequence[str]) -> pl.LazyFrame:
+    """Return what a run needs of the responses in parts; nothing is read yet."""
     schema = pl.Schema({name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
-    return scan_parts(names, schema) if names else pl.LazyFrame(schema=schema)
+    return scan_parts(parts, schema) if parts else pl.LazyFrame(schema=schema)
 
 
 def _find_repeats(rows: pa.Table, repeats: pl.DataFrame) -> pl.Series:

@@ -43,6 +43,8 @@ _MOST_STREAMS, _MOST_BYTES = 65_536, 64 * 1024 * 1024
 _MOST_CHOICES = 1024
 
 
+# A whole response takes the place of the stream that has its id.
+_TAKES_PLACE = pl.col("response_id").is_not_null() & ~pl.col("api").is_in(ENDS_WHOLE)
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
 # from_pylist, like pa.array, imports pandas where it is installed.
 _NO_REJECTS = pa.RecordBatch.from_arrays(
@@ -69,6 +71,8 @@ class Streams:
         What an earlier run has left open.
     gives_out
         False for a part of a log: then streams of several lines stay in `pieces`.
+    find_written
+        Returns what earlier runs have written of the dates of some choices.
     """
 
     def __init__(
@@ -78,10 +82,12 @@ class Streams:
         pieces: pl.DataFrame | None = None,
         *,
         gives_out: bool = True,
+        find_written: Callable[[pa.Table], pl.LazyFrame] | None = None,
     ) -> None:
         self.table = table
         self.sets = {log_id: rotation_set(path) for log_id, path in logs.items()}
         self.gives_out = gives_out
+        self.find_written = find_written
         schema = pieces_schema(table)
         self.pieces = pl.DataFrame(schema=schema) if pieces is None else pieces
         # Of each rotation set: the key of the last chunk, and the lines so far.
@@ -131,9 +137,7 @@ class Streams:
         known = pl.concat([self.pieces, rows]).select(KEY).unique()
         if len(known):
             shares = pl.concat([choices for _, choices in self.shares])
-            is_of_id = pl.col("response_id").is_not_null()
-            others = shares.filter(is_of_id, ~pl.col("api").is_in(ENDS_WHOLE))
-            whole = self._find_whole(others, known)
+            whole = self._find_whole(shares.filter(_TAKES_PLACE), known)
             rows, self.pieces = _without(rows, whole), _without(self.pieces, whole)
         yield from self.add(rows).values()
 
@@ -310,6 +314,9 @@ class Streams:
 
     def _give_out(self, pieces: pl.DataFrame) -> dict[int, Decoded]:
         """Return streams as rows of choices, in a block for each log."""
+        if self.find_written is not None and len(pieces):
+            written = self.find_written(pieces.to_arrow()).filter(_TAKES_PLACE)
+            pieces = _without(pieces, self._find_whole(written, pieces.select(KEY)))
         if pieces.is_empty():
             return {}
         lines = pieces.filter(IS_FIRST & pl.col("chunk_position").is_null())
