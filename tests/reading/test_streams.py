@@ -279,9 +279,9 @@ def test_an_end_in_the_next_block_or_log_is_that_of_the_last_chunk(
     read_small_blocks(monkeypatch, size)
     silent = named(None, [STREAM[1]])
 
-    log = load(tmp_path, silent, ["", "[DONE]", *silent])
+    log = load(tmp_path, silent, ["", "[DONE]", *silent, *silent])
 
-    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "Hel")]
+    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "HelHel")]
 
 
 # --- Columns --------------------------------------------------------------------------
