@@ -250,6 +250,11 @@ def _explain_error(ctx: Context, error: errors.ToolkitError) -> None:
     parameter = _PARAMETERS.get(name, name)
     if isinstance(error, errors.ExportGivenError):  # the rest is for Python
         error.args = (str(error).partition(", or read it with")[0],)
+    if isinstance(error, errors.MissingColumnsError) and "tag" in ctx.options:
+        column = error.missing[0]
+        if not errors.near_miss(column, error.available):
+            tag = column.removeprefix("tag_")
+            error.args = (f"{error}: --tag {tag}=PATH adds the column 'tag_{tag}'",)
     if parameter in ctx.configured:
         error.add_note(f"`{name}` is set in {ctx.file}")
     elif parameter in ctx.options:

@@ -90,7 +90,10 @@ class Pricer:
     corrections: PriceFile = field(default_factory=read_corrections)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     known: dict[tuple[str | None, ...], int] = field(default_factory=dict, init=False)
-    numbers: dict[Offer, int] = field(default_factory=dict, init=False)
+    # The first one makes the table of no responses possible.
+    numbers: dict[Offer, int] = field(
+        default_factory=lambda: {Offer.constant(Reason.NO_MODEL): 0}, init=False
+    )
     table: OfferTable | None = field(default=None, init=False)
 
     def offer(
@@ -152,8 +155,6 @@ class Pricer:
 
     def find_rates(self, frame: pl.DataFrame) -> list[Rates | Reason]:
         """Return the rates for each row, or the reason why there are none."""
-        if frame.is_empty():
-            return []
         found = self.find_places(frame)
         return [found.table.ends[place] for place in found.place.tolist()]
 
