@@ -27,6 +27,7 @@ from toolkit.cli.values import (
     parse_pairs,
 )
 from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
+from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -164,21 +165,26 @@ def _use_settings(ctx: Context) -> None:
 
 def _check_targets(params: Mapping[str, Any]) -> None:
     """Fail if a file to write is one that is read: it would be lost."""
-    read = [*params.get("sources", ()), params.get("bill", "")]
+    read = [*params.get("sources", ()), *filter(None, [params.get("bill")])]
     to = params.get("to") or []
     targets = [*(to if isinstance(to, list) else [to]), *params.get("to_table", ())]
     for target in map(os.fspath, targets):
-        if any(_is_same_file(one, target) for one in read):
+        is_file = not is_uri(target) and Path(target).is_file()
+        if is_file and any(_is_read(target, one) for one in read):
             fail(
                 f"--to: expected another file than those that are read, got {target!r}"
             )
 
 
-def _is_same_file(one: str, other: str) -> bool:
-    """Return whether two names are of one file, which exists."""
+def _is_read(file: str, source: str) -> bool:
+    """Return whether a file that exists is one of those that a source names."""
+    # Imported here: it is not needed for --help.
+    from toolkit.reading.discovery import find_logs
+
     try:
-        return Path(one).is_file() and Path(one).samefile(other)
-    except (OSError, ValueError):  # no name of a file, or none that can be read
+        logs = [] if is_uri(source) else find_logs(source, on_damage="collect").logs
+        return any(log.identity and Path(file).samefile(log.path) for log in logs)
+    except (errors.ToolkitError, OSError):  # reading raises it, or it is an export
         return False
 
 
@@ -218,9 +224,10 @@ def _drop_settings(ctx: Context, options: dict[str, Any]) -> None:
     unfit = ["last"] if options.keys() & {"since", "until"} else []
     if options.keys() & _FIXED:
         # Imported here: it is not needed for --help.
-        from toolkit.reading.discovery import is_export
+        from toolkit.reading.discovery import is_export, list_names
 
-        unfit += _FIXED if any(map(is_export, options["sources"])) else ()
+        names = list_names(options["sources"])
+        unfit += _FIXED if any(map(is_export, names)) else ()
     for name in filter(options.__contains__, unfit):
         if name in ctx.configured:
             del options[name]
