@@ -25,6 +25,7 @@ from toolkit.cli.values import (
     parse_pairs,
 )
 from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
+from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,15 +141,20 @@ def _check_targets(ctx: Context) -> None:
         return
     for target in [*to, *ctx.params.get("to_table", ())]:
         name = os.fspath(target)
-        if any(_is_same_file(one, name) for one in [*read, *bill]):
+        is_file = not is_uri(name) and Path(name).is_file()
+        if is_file and any(_is_read(name, one) for one in [*read, *bill]):
             fail(f"--to: expected another file than those that are read, got {name!r}")
 
 
-def _is_same_file(one: str, other: str) -> bool:
-    """Return whether two names are of one file, which exists."""
+def _is_read(file: str, source: str) -> bool:
+    """Return whether a file that exists is one of those that a source names."""
+    # Imported here: it is not needed for --help.
+    from toolkit.reading.discovery import find_logs
+
     try:
-        return Path(one).is_file() and Path(one).samefile(other)
-    except (OSError, ValueError):  # no name of a file, or none that can be read
+        logs = [] if is_uri(source) else find_logs(source, on_damage="collect").logs
+        return any(log.identity and Path(file).samefile(log.path) for log in logs)
+    except (errors.ToolkitError, OSError):  # reading raises it, or it is an export
         return False
 
 
@@ -220,10 +226,11 @@ def _drop_fixed(ctx: Context, options: dict[str, Any]) -> None:
     An export keeps the options that it was made with.
     """
     # Imported here: it is not needed for --help.
-    from toolkit.reading.discovery import is_export
+    from toolkit.reading.discovery import is_export, list_names
 
     given = [name for name in LOG_FORMAT if name in options]
-    if not given or not any(map(is_export, ctx.params.get("logs") or ())):
+    names = list_names(ctx.params.get("logs") or []) if given else []
+    if not any(map(is_export, names)):
         return
     for name in given:
         if name in ctx.configured:
