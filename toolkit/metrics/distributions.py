@@ -187,7 +187,7 @@ def _compute_quantiles(work: Computation) -> pl.DataFrame:
     table = named.group_by(own).agg(sums, pl.col("max").max())
     mean = pl.when(seen > 0).then(pl.col("~sum") / seen)
     near = _pick_ranks(named, own).unpivot(
-        _RANKS, index="tokens", variable_name="~rank", value_name="~place"
+        list(_RANKS), index="tokens", variable_name="~rank", value_name="~place"
     )
     others = ranges.join(near, on=["tokens", "~place"], how="anti")
     counts = pl.concat([others, _histogram(work, near)], how="diagonal")
@@ -216,8 +216,8 @@ def _histogram(work: Computation, near: pl.DataFrame | None = None) -> pl.DataFr
         else:
             place, ranges = tokens, near.filter(tokens=name)["~place"].unique()
             rows = rows.filter(range_of.is_in(ranges.implode()))
-        keys = [*work.when.values(), *work.query.by, place.alias("~place")]
-        table = group(rows, keys, *figures)
+        own = (*work.when.values(), *work.query.by)
+        table = group(rows, [*own, place.alias("~place")], *figures)
         tables.append(table.with_columns(pl.lit(name).alias("tokens")))
     return pl.concat(tables)
 
