@@ -154,12 +154,10 @@ def plot(
     own = _select_options(metric, own)
     with charts.theme(theme), use_colors(colors):
         frame = metrics.measure(metric, sources, prices=prices, **read, **own)
-        if (choices := choices_of(sources)) is not None:
-            by = _list_names(own.get("by", SPECS[metric].series))
-            order_colors(choices, by or ["model"])
         every = "1d" if "every" in options else _suit_frame(frame, SPECS[metric])
         if every != "1d" and _can_read_again(sources):
             own["every"] = every
+            order_colors(frame, read_frame(frame, SPECS[metric]).by, pl.col("period"))
             with warnings.catch_warnings():  # the first reading has warned
                 warnings.simplefilter("ignore")
                 frame = metrics.measure(metric, sources, prices=prices, **read, **own)
@@ -186,11 +184,6 @@ def _suit_frame(frame: pl.DataFrame, spec: MetricSpec) -> str:
     lengths = [length for length in _DAYS if days >= 3 * _DAYS[length]] or ["1d"]
     enough = (length for length in lengths if per_day * _DAYS[length] >= ENOUGH_CALLS)
     return max(every, next(enough, lengths[-1]), key=[*_DAYS].index)
-
-
-def _list_names(by: str | Sequence[str] | None) -> list[str]:
-    """Return the names of columns in `by`."""
-    return [by] if isinstance(by, str) else list(by or ())
 
 
 def _can_read_again(sources: Sources | Choices) -> bool:
@@ -289,8 +282,10 @@ def overview(
     series: dict[str, Any] = {"by": by, "top": top, "provider": provider}
     check_options(every=every, **series, **within)
     with charts.theme(theme):
-        order_colors(frame, _list_names(by))
         axes = build_page(*_format_headline(frame, within))
+        names = [by] if isinstance(by, str) else list(by or ())
+        if {*names} <= {*frame.columns}:
+            order_colors(frame, names, pl.col("created").dt.convert_time_zone(tz))
         rates = _compute_rates(frame, **series, **within)
         for name, ax in zip(PICTURES, axes, strict=True):
             if name == _RATE and len(rates):

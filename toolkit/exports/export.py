@@ -194,7 +194,7 @@ def export(
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
             reader = open_logs(names, read_options, leave_pending=True)
-        run = ExportRun(reader, target, within, executor, final)
+        run = ExportRun(reader, target, executor, final)
         run.write(stored)
     run.warn()
     return Exported(

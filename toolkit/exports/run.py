@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
-from toolkit.exports.parts import Parts, filter_span
+from toolkit.exports.parts import InlineExecutor
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
@@ -23,11 +22,10 @@ from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
 from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
     from concurrent.futures import Executor
 
     from toolkit.exports.directory import Target
-    from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Decoded
     from toolkit.reading.log_reader import LogReader
 
@@ -38,7 +36,6 @@ class ExportRun:
 
     reader: LogReader
     target: Target
-    span: Span
     executor: Executor | None = None
     final: bool = False  # the logs are complete, so no stream stays open
 
@@ -64,7 +61,7 @@ class ExportRun:
         """Write the parts, and commit them if anything has changed."""
         open_sets = self.streams.pieces["stream_set"].unique()
         has_work = self.pending or any(map(self.is_over, open_sets))
-        made = self.write_parts(options) if has_work else []
+        made = self.write_parts(options) if has_work else {}
         tracked = self.track_logs()
         self.note_losses(tracked)
         logs = [tracked[log_id] for log_id in sorted(tracked)]
@@ -74,29 +71,40 @@ class ExportRun:
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
             if len(self.streams.pieces):
-                name = manifest.format_part_name(self.generation, 0, run)
-                made.append(Path(manifest.OPEN_DIR, name))
-                write_pieces(self.target.stage() / made[-1], self.streams)
-                self.state = replace(self.state, open=made[-1].as_posix())
+                path = Path(manifest.OPEN_DIR, self.part_name(0))
+                staged = self.target.stage() / path
+                write_pieces(staged, self.streams)
+                made[path] = str(staged)
+                self.state = replace(self.state, open=path.as_posix())
             self.target.commit(made, self.state)
 
-    def write_parts(self, options: Mapping[str, object]) -> list[Path]:
-        """Read the pending logs into parts in staging."""
-        staging, run = self.target.stage(), self.target.run
+    def write_parts(self, options: Mapping[str, object]) -> dict[Path, str]:
+        """Read the pending logs into parts; return by path where they are staged."""
+        workspace = self.target.stage().as_posix()
         if self.executor is not None:
             workspace = self.target.workspace()
-            given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
-            return self.adopt_parts(WorkerPool(self.executor, given))
-        blocks = filter_span(self.iter_decoded(), self.span)
-        if self.reader.duplicates == "drop":
-            list_committed = self.list_committed if self.before else None
-            blocks = worker.drop_duplicates(blocks, list_committed)
-        table = self.reader.plan.table
-        with Parts(staging, table, generation=self.generation, run=run) as parts:
-            worker.write_parts(blocks, parts, self.result)
-        return parts.made
+        given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
+        pool = WorkerPool(self.executor or InlineExecutor(), given)
+        parts: list[worker.StagedPart] = []
+        if self.executor is None:
+            blocks, threads = self.iter_decoded(), None
+        else:
+            blocks, threads = self.iter_streams(pool, parts), 1
+        with closing(blocks):
+            parts += worker.stage_blocks(given, blocks, self.result, threads)
+        may_repeat = self.before is not None or self.executor is not None
+        if self.reader.duplicates == "drop" and may_repeat:
+            parts = pool.drop_repeats(parts, self.list_committed, self.result.ledger)
+        return {
+            Path(part.directory, self.part_name(number)): part.name
+            for number, part in enumerate(parts)
+        }
 
-    def iter_decoded(self) -> Iterator[Decoded]:
+    def part_name(self, number: int) -> str:
+        """Return the name of a part of this run."""
+        return manifest.format_part_name(self.generation, number, self.target.run)
+
+    def iter_decoded(self) -> Generator[Decoded]:
         """Yield the blocks of the pending logs, with the streams that are over."""
         blocks = worker.iter_ranges(self.reader, self.pending, self.result)
         for decoded in self.reader.decode(blocks):
@@ -109,32 +117,16 @@ class ExportRun:
         moved = [log.source for log in self.pending if log.log_id not in read]
         return self.final or not self.tracker.is_active(stream_set, moved)
 
-    def adopt_parts(self, pool: WorkerPool) -> list[Path]:
-        """Have workers read the pending logs, and use the parts that they write."""
-        shares: list[Sequence[worker.StagedPart]] = []
-        with closing(self.iter_streams(pool, shares)) as stream:
-            shares.append(worker.stage_blocks(pool.options, stream, self.result))
-        parts = list(chain.from_iterable(shares))
-        if self.reader.duplicates == "drop":
-            ledger = self.result.ledger
-            parts = pool.drop_duplicates(shares, self.list_committed, ledger)
-        made = []
-        for number, part in enumerate(parts):
-            name = manifest.format_part_name(self.generation, number, self.target.run)
-            made.append(Path(part.directory) / name)
-            self.target.adopt(part.name, made[-1])
-        return made
-
     def iter_streams(
-        self, pool: WorkerPool, shares: list[Sequence[worker.StagedPart]]
+        self, pool: WorkerPool, parts: list[worker.StagedPart]
     ) -> Generator[Decoded]:
         """Have workers read the pending logs, and yield the streams that are over.
 
-        The parts that they write are added to `shares`.
+        The parts that they write are added to `parts`.
         """
         for result in pool.write(self.pending):
             self.result.merge(result)
-            shares.append(result.parts)
+            parts += result.parts
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
             if result.share is not None:
