@@ -216,8 +216,7 @@ def _histogram(work: Computation, near: pl.DataFrame | None = None) -> pl.DataFr
         else:
             place, ranges = tokens, near.filter(tokens=name)["~place"].unique()
             rows = rows.filter(range_of.is_in(ranges.implode()))
-        own = (*work.when.values(), *work.query.by)
-        table = group(rows, [*own, place.alias("~place")], *figures)
+        table = group(rows, [*work.keys, place.alias("~place")], *figures)
         tables.append(table.with_columns(pl.lit(name).alias("tokens")))
     return pl.concat(tables)
 

@@ -118,7 +118,7 @@ def _count_usage_columns(work: Computation) -> pl.DataFrame:
     keys = [*work.when, *work.query.by]
     wide = group(
         work.rows,
-        [*work.when.values(), *work.query.by],
+        work.keys,
         pl.len().alias("responses"),
         pl.col(USAGE_COLUMNS).count(),
     )
