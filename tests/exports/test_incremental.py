@@ -565,7 +565,7 @@ def test_a_log_without_a_complete_line_is_one_log(logs: Logs) -> None:
     assert logs.ids() == ["a"]
 
 
-# What is lost or replaced is said.
+# What is lost or replaced is reported.
 
 
 def test_a_rewritten_log_warns_once_and_is_read_from_its_beginning(logs: Logs) -> None:
@@ -612,7 +612,7 @@ def test_a_log_that_was_replaced_before_its_end_was_read_warns_with_the_missing_
     assert logs.ids() == ["a", "b"]
     errors = done.ledger["error"].to_list()
     assert errors == ["removed before its end was read: 12 bytes missing", None]
-    logs.export()  # it is said once
+    logs.export()  # it is reported once
 
 
 @pytest.mark.parametrize("torn", [b'{"id": "torn', b'{"' + b"x" * 70_000])
@@ -630,7 +630,7 @@ def test_a_log_of_half_a_line_is_missing_if_it_is_rewritten(
         logs.export()
 
     assert logs.ids() == ["a"]
-    logs.export()  # it is said once
+    logs.export()  # it is reported once
 
 
 def test_half_a_line_that_is_completed_in_a_renamed_log_is_not_missing(

@@ -594,19 +594,19 @@ def test_a_ledger_without_chunks_is_read_as_0(logs: Logs) -> None:
 def test_the_command_prints_how_many_are_open_and_leaves_out_what_is_0(
     logs: Logs,
 ) -> None:
-    def said(*options: str) -> str:
+    def summary(*options: str) -> str:
         words = ["export", str(logs.folder), "--to", str(logs.out), *options]
         done = run_command(*words)
         assert done.returncode == 0, done.stderr
         return done.stderr.partition(" (")[0]
 
     logs.append(BEGIN + chunk("b", "x") + whole("w"))
-    assert said() == "1 new response from 1 log; 2 still open"
-    assert said() == "nothing new in 1 log; 2 still open"
+    assert summary() == "1 new response from 1 log; 2 still open"
+    assert summary() == "nothing new in 1 log; 2 still open"
     logs.append(end("a"))
     words = "2 new responses from 1 log; 2 responses of 5 chunks; 1 unfinished"
-    assert said("--final") == words
-    assert said("--final") == "nothing new in 1 log"
+    assert summary("--final") == words
+    assert summary("--final") == "nothing new in 1 log"
 
 
 # A store.

@@ -63,9 +63,9 @@ def test_a_stream_that_is_given_out_moves_a_line_from_the_chunks_to_the_response
 
 @pytest.mark.parametrize("page", ["reference/lines.md", "explanation/rejects.md"])
 def test_the_docs_name_what_a_line_is(page: str) -> None:
-    law = f"`lines = {' + '.join(LINE_COUNTS)}`"
+    equation = f"`lines = {' + '.join(LINE_COUNTS)}`"
 
-    assert law in (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert equation in (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 def chunk(name: str, finish: str | None = None, **fields: object) -> str:
