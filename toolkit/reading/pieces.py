@@ -57,11 +57,9 @@ def pieces_schema(table: Table) -> pl.Schema:
 
 def stream_key() -> pl.Expr:
     """Return how the chunks of a stream are known: by id or by model."""
-    return (
-        pl.when(pl.col("response_id").is_not_null())
-        .then(pl.format("id {}", "response_id"))
-        .otherwise(pl.format("model {}", pl.col("model").fill_null("")))
-    )
+    # pl.format panics if a filter has left chunks of a column empty.
+    model = pl.lit("model ") + pl.col("model").fill_null("")
+    return pl.coalesce(pl.lit("id ") + pl.col("response_id"), model)
 
 
 def _stream_key() -> pl.Expr:
