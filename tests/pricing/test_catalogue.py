@@ -176,7 +176,10 @@ def price_by_genai_prices(row: dict[str, object]) -> Decimal | None:
 
 
 def test_the_offer_of_a_model_is_built_once() -> None:
-    assert find_offer(None, "gpt-4o", None) is find_offer("OpenAI", "GPT-4o", "default")
+    offer = find_offer(None, "gpt-4o", None)
+
+    assert offer is find_offer(None, "gpt-4o", None)
+    assert offer == find_offer("OpenAI", "GPT-4o", "default")
 
 
 @pytest.mark.parametrize(
