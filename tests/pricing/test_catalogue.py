@@ -36,7 +36,7 @@ def test_every_cost_is_that_of_genai_prices_over_its_whole_catalogue() -> None:
         if provider.find_model(model.id)
         for _ in range(2)
     ]
-    met = hold_against_genai_prices(rows)
+    met = compare_with_genai_prices(rows)
 
     assert len(rows) > 4000
     assert met["priced"] > len(rows) / 2
@@ -66,7 +66,7 @@ def test_a_cost_changes_at_the_instant_and_the_token_at_which_the_price_does() -
         for row in random.Random(6).sample(rows, min(len(rows), 4000))
     ]
 
-    met = hold_against_genai_prices(rows)
+    met = compare_with_genai_prices(rows)
 
     assert met["priced"] > 1000
 
@@ -108,7 +108,7 @@ def lengths_of(model: ModelInfo) -> list[int]:
     return sorted({1000, *(start + more for start in steps for more in (0, 1))})
 
 
-def hold_against_genai_prices(rows: list[dict[str, object]]) -> dict[str, int]:
+def compare_with_genai_prices(rows: list[dict[str, object]]) -> dict[str, int]:
     """Price rows both ways, compare to 10^-12, and count what was met."""
     choices = make_choices(*rows)
     with pytest.MonkeyPatch.context() as patch:

@@ -594,7 +594,7 @@ def test_two_loads_that_are_concatenated_keep_their_costs_in_any_order() -> None
     mixed = pl.concat([one, two])[[3, 0, 2, 1]]
 
     for priced in (add_cost(mixed), add_cost(mixed.lazy()).collect()):
-        told = dict(priced.select("source", "cost_source").rows())
-        assert told == {"a.jsonl": "priced", "b.jsonl": "unpriced"}
+        sources = dict(priced.select("source", "cost_source").rows())
+        assert sources == {"a.jsonl": "priced", "b.jsonl": "unpriced"}
         assert priced.group_by("source").agg("cost_source").height == 2
         assert priced.unique(["source", "cost_source"]).height == 2

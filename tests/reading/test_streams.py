@@ -279,9 +279,9 @@ def test_an_end_in_the_next_block_or_log_is_that_of_the_last_chunk(
     read_small_blocks(monkeypatch, size)
     silent = named(None, [STREAM[1]])
 
-    log = load(tmp_path, silent, ["", "[DONE]", *silent])
+    log = load(tmp_path, silent, ["", "[DONE]", *silent, *silent])
 
-    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "Hel")]
+    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "HelHel")]
 
 
 # --- Columns --------------------------------------------------------------------------
@@ -411,14 +411,14 @@ def test_the_last_line_of_an_older_perplexity_stream_is_the_whole(
 ) -> None:
     """Its chunks are named as whole responses; the last one has a finish reason."""
     made: list[Chunk] = []
-    for text, said, end in [
+    for text, answer, end in [
         ("Hel", "Hel", None),
         ("lo", "Hello", None),
         ("", "Hello", "stop"),
     ]:
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": end}
-        choice["message"] = {"role": "assistant", "content": said}
-        usage = used(10, len(said))
+        choice["message"] = {"role": "assistant", "content": answer}
+        usage = used(10, len(answer))
         fields = {"object": "chat.completion", "choices": [choice], "usage": usage}
         made.append({**FIRST, **fields})
 

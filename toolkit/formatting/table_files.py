@@ -50,7 +50,8 @@ _EXCEL_FORMATS = (
 def write_table(table: object, to: str | os.PathLike[str]) -> None:
     """Write a table to a file, in the format of its suffix.
 
-    The file appears, or replaces an older one, when it is complete.
+    The file appears, or replaces an older one, when it is complete. A symbolic link
+    stays, and the file that it leads to is written.
 
     Parameters
     ----------

@@ -202,6 +202,7 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
         rows = frame.filter(first_choice() | is_unfinished())
         seen.append(rows.select(_FINDING_COLUMNS))
     builder.warn_of_tags()
+    builder.warn_of_copies()
     return CheckResult(
         builder.frame(),
         builder.rejects(),
