@@ -147,6 +147,7 @@ def _expand_home(name: object) -> str:
         raise _wrong_type(name, " in the list")
     path = os.path.expanduser(system.local_path(os.fspath(name)))  # noqa: PTH111 - names
     text = system.portable(path)
+    object_store.check_address("sources", text)
     if _is_content(text):
         raise _ContentGivenError("sources", text, expected="a path")
     return text

@@ -29,7 +29,8 @@ _Answer = TypeVar("_Answer")
 # An address of any kind, and one in a store.
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SUPPORTED = re.compile(r"(s3|gs|az|abfss?)://")
-
+# With a user, or a user and a password; abfss has the container before the @.
+_WITH_USER = re.compile(rf"(?!abfss?://[^/:]*@){ADDRESS.pattern}[^/]*@")
 
 # What to set; the same for abfs and abfss as for az.
 _CREDENTIALS = {
@@ -76,8 +77,19 @@ def is_uri(name: str) -> bool:
     return _SUPPORTED.match(name) is not None
 
 
+def check_address(option: str, name: str) -> None:
+    """Raise, without showing it, if an address has a user or a password in it."""
+    if _WITH_USER.match(name):
+        expected = (
+            "an address without user and password (set the credentials as environment "
+            "variables)"
+        )
+        raise errors.OptionError(option, "...", expected=expected)
+
+
 def check_target(uri: str) -> None:
     """Raise if exports cannot be written to an address."""
+    check_address("to", uri)
     if not re.fullmatch("s3://[^/]+(/[^/]+)*/?", uri):
         expected = (
             "a local path or s3://bucket/key without // (other stores are only read: "
@@ -88,6 +100,7 @@ def check_target(uri: str) -> None:
 
 def _split(uri: str) -> tuple[str, str]:
     """Split ``s3://bucket/key`` before the key."""
+    check_address("address", uri)
     scheme, _, path = uri.partition("://")
     bucket, _, key = path.partition("/")
     return f"{scheme}://{bucket}", key
@@ -100,7 +113,7 @@ def _store(root: str) -> ObjectStore:
         # Imported here: obstore is an extra.
         from obstore.store import from_url
     except ImportError:
-        raise errors.MissingPackageError("obstore", extra="cloud") from None
+        raise errors.MissingPackageError("obstore") from None
     _check_environment(root)
     options = _CLIENT | {"allow_http": True}  # only if the user gives such an endpoint
     return from_url(root, client_options=options, retry_config=_RETRIES)

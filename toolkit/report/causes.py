@@ -15,6 +15,7 @@ from polars import selectors
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS
+from toolkit.metrics.registry import SPECS
 from toolkit.report.model import Cause, Causes, Head
 from toolkit.report.series import ALL_CALLS, cost_of, priced_calls
 from toolkit.report.wording import calls, fraction, percent, usd
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
 
 class _Effect(NamedTuple):
-    """An effect of `cost_change`: its label, and the words for what raises the cost."""
+    """An effect of `cost_change`, and the words for what raises and lowers the cost."""
 
     name: str
-    label: str
     more: str
     less: str
+
+    @property
+    def label(self) -> str:
+        """What the chart of the metric calls it, too."""
+        return capitalize(SPECS["cost_change"][f"{self.name}_effect"].title)
 
     def words(self, row: Row) -> str:
         """Return what it was in a row."""
@@ -39,15 +44,15 @@ class _Effect(NamedTuple):
 
 # That more of the cost is known is no reason to spend more: it has no words.
 _EFFECTS = (
-    _Effect("prompt_length", "Prompt length", "longer prompts", "shorter prompts"),
-    _Effect("completion_length", "Answer length", "longer answers", "shorter answers"),
-    _Effect("mix", "Choice of models", "more expensive models", "cheaper models"),
-    _Effect("volume", "Number of calls", "more calls", "fewer calls"),
-    _Effect("cache", "Cache", "fewer cache hits", "more cache hits"),
-    _Effect("price", "Prices", "higher prices", "lower prices"),
-    _Effect("fees", "Fees", "higher fees", "lower fees"),
-    _Effect("coverage", "More of the cost is known", "", ""),
-    _Effect("unsplit", "Cannot be split", "higher charges", "lower charges"),
+    _Effect("prompt_length", "longer prompts", "shorter prompts"),
+    _Effect("completion_length", "longer answers", "shorter answers"),
+    _Effect("mix", "more expensive models", "cheaper models"),
+    _Effect("volume", "more calls", "fewer calls"),
+    _Effect("cache", "fewer cache hits", "more cache hits"),
+    _Effect("price", "higher prices", "lower prices"),
+    _Effect("fees", "higher fees", "lower fees"),
+    _Effect("coverage", "", ""),
+    _Effect("unsplit", "higher charges", "lower charges"),
 )
 _CALLS = ("volume", "coverage", "mix")  # of a series: how many calls it had
 _LENGTHS = {
@@ -97,12 +102,12 @@ def build_causes(change: Change) -> Causes:
     for effect in sorted(
         _EFFECTS, key=lambda one: (one.name in _NO_REASONS, -abs(row[one.name]))
     ):
-        name, label, amount = effect.name, effect.label, row[effect.name]
-        if name == "coverage" and amount < 0:
-            label = "Less of the cost is known"
+        name, amount = effect.name, row[effect.name]
         if amount or name in {"price", "volume"}:
             words = _words(effect, change)
-            rows.append(Cause(name, label, Figure(amount), words, effect is main))
+            rows.append(
+                Cause(name, effect.label, Figure(amount), words, effect is main)
+            )
     before, now = (cost_of(row, end) for end in _ENDS)
     moved = now - before
     amount = usd(Figure(moved.value), words=False, signed=True)
