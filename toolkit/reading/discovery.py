@@ -16,20 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from toolkit import system
-from toolkit.errors import (
-    ExportGivenError,
-    NoLogsError,
-    OptionError,
-    OptionTypeError,
-    SourceError,
-    SourceNotFoundError,
-    UnreadableSourceError,
-    UnsupportedSourceError,
-    as_text,
-    near_miss,
-    plural,
-)
+from toolkit import errors, system
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source, read_errors
 from toolkit.reading.rotations import rotation_set, sort_rotations
@@ -102,7 +89,7 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     for log in _logs_of(found):
         logs.setdefault(log.identity or log.path, log)
     if not logs:
-        raise OptionError("sources", sources, expected="at least one log")
+        raise errors.OptionError("sources", sources, expected="at least one log")
     return Logs(names, sort_rotations(logs.values()), _count_passed_over(found))
 
 
@@ -167,17 +154,18 @@ def _is_content(name: str) -> bool:
     return False
 
 
-class _ContentGivenError(OptionError):
+class _ContentGivenError(errors.OptionError):
     """Text that is no path; it may be the content of a log, and is not shown."""
 
     def _describe(self, value: object) -> str:
-        return f"text of {plural(len(str(value)), 'character')} that is no path"
+        size = errors.plural(len(str(value)), "character")
+        return f"text of {size} that is no path"
 
 
-def _wrong_type(given: object, hint: str) -> OptionTypeError:
+def _wrong_type(given: object, hint: str) -> errors.OptionTypeError:
     """Build the error for sources that are not names of logs."""
     expected = "a path, a directory, a glob, or a list of them"
-    return OptionTypeError("sources", given, expected=expected, hint=hint)
+    return errors.OptionTypeError("sources", given, expected=expected, hint=hint)
 
 
 def _expand(name: str, on_damage: OnDamage) -> list[_Found]:
@@ -187,13 +175,13 @@ def _expand(name: str, on_damage: OnDamage) -> list[_Found]:
     if object_store.is_uri(name):
         return _expand_uri(name)
     if object_store.ADDRESS.match(name):
-        raise UnsupportedSourceError(name)
+        raise errors.UnsupportedSourceError(name)
     found = _expand_path(name, on_damage)
     if found is not None:
         return found
     if glob.has_magic(name):
         return _expand_glob(name, on_damage)
-    raise SourceNotFoundError(name, hint=_missing_hint(name))
+    raise errors.SourceNotFoundError(name, hint=_missing_hint(name))
 
 
 def _expand_path(name: str, on_damage: OnDamage) -> list[_Found] | None:
@@ -204,28 +192,28 @@ def _expand_path(name: str, on_damage: OnDamage) -> list[_Found] | None:
         return None
     except OSError as error:
         if error.errno not in _NO_SUCH_NAME:
-            raise UnreadableSourceError(name, cause=error) from error
+            raise errors.UnreadableSourceError(name, cause=error) from error
         if os.path.islink(name):  # noqa: PTH114 - a name, not a path
-            raise SourceNotFoundError(name, hint=" (a broken link)") from None
+            raise errors.SourceNotFoundError(name, hint=" (a broken link)") from None
         return None
     if not stat.S_ISDIR(status.st_mode):
         return [describe_file(name, status)]
     if is_export(name):
-        raise ExportGivenError(name)
+        raise errors.ExportGivenError(name)
     found = list(_walk(name, on_damage, {_identity(status)}))
     if not _logs_of(found):
-        raise NoLogsError(name, passed_over=_count_passed_over(found))
+        raise errors.NoLogsError(name, passed_over=_count_passed_over(found))
     return found
 
 
 def _expand_glob(pattern: str, on_damage: OnDamage) -> list[_Found]:
     """Return what a pattern matches; a directory without logs is skipped."""
     found: list[_Found] = []
-    problem: SourceError = SourceNotFoundError(pattern, hint=_NO_MATCH)
+    problem: errors.SourceError = errors.SourceNotFoundError(pattern, hint=_NO_MATCH)
     for match in matches_of(pattern):
         try:
             found += _expand_path(match, on_damage) or ()
-        except NoLogsError as error:
+        except errors.NoLogsError as error:
             found += Counter(error.passed_over).elements()
             problem = error
     if not _logs_of(found):
@@ -285,7 +273,7 @@ def _expand_uri(uri: str) -> list[_Found]:
         if stored is not None:
             return [_describe_object(stored)]
         if not is_pattern and is_export(uri):
-            raise ExportGivenError(uri)
+            raise errors.ExportGivenError(uri)
         name = uri.rstrip("/")
         prefix = f"{name}/"
         listed = objects_like(uri if is_pattern else prefix)
@@ -293,10 +281,10 @@ def _expand_uri(uri: str) -> list[_Found]:
     if _logs_of(found):
         return found
     if is_pattern:
-        raise SourceNotFoundError(uri, hint=_NO_MATCH)
+        raise errors.SourceNotFoundError(uri, hint=_NO_MATCH)
     if not listed:
-        raise SourceNotFoundError(name, hint=", and nothing below it")
-    raise NoLogsError(prefix, passed_over=_count_passed_over(found))
+        raise errors.SourceNotFoundError(name, hint=", and nothing below it")
+    raise errors.NoLogsError(prefix, passed_over=_count_passed_over(found))
 
 
 def _matching_objects(
@@ -345,7 +333,7 @@ def _walk(
     except OSError as error:
         was_named = len(visited) == 1
         if was_named or on_damage == "raise":
-            raise UnreadableSourceError(directory, cause=error) from error
+            raise errors.UnreadableSourceError(directory, cause=error) from error
         yield f"{Path(directory).name}/ ({error.strerror})"
         return
     for name in names:
@@ -360,7 +348,7 @@ def _walk(
             elif on_damage == "collect":
                 yield f"{name} ({error.strerror})"
             else:
-                raise UnreadableSourceError(path, cause=error) from error
+                raise errors.UnreadableSourceError(path, cause=error) from error
             continue
         if stat.S_ISDIR(status.st_mode):
             if (identity := _identity(status)) not in visited:
@@ -382,7 +370,7 @@ def _is_log_name(name: str) -> bool:
 def _ending(name: str) -> str:
     """Return the ending of a name as a pattern: ``*.json.gz``."""
     suffixes = "".join(Path(name).suffixes[-2:])
-    return as_text(f"*{suffixes}" if suffixes else name)
+    return errors.as_text(f"*{suffixes}" if suffixes else name)
 
 
 def _missing_hint(name: str) -> str:
@@ -396,6 +384,6 @@ def _missing_hint(name: str) -> str:
     except OSError:
         return ""
     close = get_close_matches(missing.name, names, n=1)
-    if missing != path and not close:
-        return f"; there is no directory {missing}"
-    return near_miss(str(missing), [str(missing.parent / close[0])]) if close else ""
+    if close:
+        return errors.near_miss(str(missing), [str(missing.parent / close[0])])
+    return "" if missing == path else f"; there is no directory {missing}"

@@ -65,9 +65,8 @@ class LogReader:
         logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
         streams = Streams(self.plan.table, logs)
         names = self.plan.schema.names
-        taken = None
-        if self.ahead is not None and self.max_lines is None:
-            taken = self.ahead.take(self.plan)
+        ahead = self.ahead if self.max_lines is None else None
+        taken = None if ahead is None else ahead.take(self.plan)
         stream = self.decode(blocks) if taken is None else self._report(taken)
         for decoded in put_together(stream, streams):
             if decoded.choices.num_columns > len(names):
@@ -212,11 +211,9 @@ def _cut_block(block: Block, lines: int) -> Block:
     if block.skipped is not None:
         return block
     data = block.data
-    end = -1
-    for _ in range(lines):
-        end = data.index(b"\n", end + 1)
-    kept = data[: end + 1]
-    left = len(data) - len(kept) + block.count_dropped(since=len(kept))
+    rest = data.split(b"\n", lines)[-1]
+    kept = data[: len(data) - len(rest)]
+    left = len(rest) + block.count_dropped(since=len(kept))
     return block._replace(pieces=as_pieces(kept), bytes=block.bytes - left, tail=False)
 
 

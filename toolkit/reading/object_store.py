@@ -255,12 +255,9 @@ class _ObjectReader(io.RawIOBase):
 
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
-
-    def read(store: ObjectStore, key: str) -> tuple[bytes, str]:
-        found = store.get(key)
-        return found.bytes().to_bytes(), str(found.meta["e_tag"])
-
-    return _call(uri, read)
+    found = _call(uri, lambda store, key: store.get(key))
+    data = _call(uri, lambda *_: found.bytes().to_bytes())
+    return data, str(found.meta["e_tag"])
 
 
 def copy_object(uri: str, to: str) -> None:
