@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -48,9 +49,9 @@ def open_source(
             file = object_store.open_object(source.path, start, etag=etag)
         else:
             unbuffered = Path(source.path).open("rb", buffering=0)  # noqa: SIM115
-            if start:  # a pipe cannot seek
-                unbuffered.seek(start)
             file = cast("BinaryIO", unbuffered)
+            if start:  # a pipe cannot seek
+                file.seek(start)
     with file:
         yield file
 
@@ -82,6 +83,7 @@ def _read(source: Source, framer: Framer, *, verify_first: bool) -> Iterator[byt
         yield from iter_chunks(feed, verify_first=verify_first)
 
 
+@dataclass
 class Framer:
     """Cuts a stream of bytes into blocks of whole lines, without copying most of them.
 
@@ -89,26 +91,23 @@ class Framer:
     than the limit only the length and the last byte.
     """
 
-    def __init__(
-        self, log_id: int, name: str, max_line_bytes: int, block_bytes: int
-    ) -> None:
-        self.log_id = log_id
-        self.name = name
-        self.longest = max_line_bytes
-        self.block_bytes = block_bytes
-        self.pieces: list[Piece] = []  # whole lines
-        self.size = 0  # bytes in them
-        self.ended = 0  # lines in them
-        self.rest: list[bytes] = []  # the unfinished line behind them
-        self.unfinished = 0  # bytes in it
-        self.is_too_long = False  # then `rest` has only its last byte
-        self.line = 1
-        self.offset = 0  # of the first byte in pieces
-        self.uncounted = 0  # bytes before it that no block has counted
-        self.gaps: list[tuple[int, int]] = []  # see `Block`
-        self.head = b""  # the beginning of the log, until a block carries it
-        self.growing = False
-        self.position: Callable[[], int] = int
+    log_id: int
+    name: str
+    max_line_bytes: int
+    block_bytes: int
+    pieces: list[Piece] = field(default_factory=list)  # whole lines
+    size: int = 0  # bytes in them
+    ended: int = 0  # lines in them
+    rest: list[bytes] = field(default_factory=list)  # the unfinished line behind them
+    unfinished: int = 0  # bytes in it
+    is_too_long: bool = False  # then `rest` has only its last byte
+    line: int = 1
+    offset: int = 0  # of the first byte in pieces
+    uncounted: int = 0  # bytes before it that no block has counted
+    gaps: list[tuple[int, int]] = field(default_factory=list)  # see `Block`
+    head: bytes = b""  # the beginning of the log, until a block carries it
+    growing: bool = False
+    position: Callable[[], int] = int
 
     def frame(
         self, stream: Iterable[bytes], on_damage: OnDamage = "raise"
@@ -160,7 +159,7 @@ class Framer:
         if self.size >= self.block_bytes or (self.size and self.gaps):
             yield self.cut()
         # One byte more than the limit may be the CR of a line end.
-        if self.unfinished > self.longest + 1:
+        if self.unfinished > self.max_line_bytes + 1:
             if self.size:
                 yield self.cut()
             self.is_too_long = True
