@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.errors import (
-    DamagedExportError,
-    OptionError,
-    StreamReadTwiceError,
-    UnreadableSourceError,
-)
+from toolkit import errors
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
@@ -130,7 +125,7 @@ def _scan_logs(reader: LogReader) -> pl.LazyFrame:
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         if next(earlier) and has_stream:
-            raise StreamReadTwiceError(STDIN)
+            raise errors.StreamReadTwiceError(STDIN)
         return _read_frames(reader, with_columns, predicate, n_rows)
 
     schema = dict(reader.plan.table.polars)
@@ -204,7 +199,7 @@ def _file_source(name: str) -> _ScanSource:
             expected = (
                 f"a file of choices (it has no column {column!r} of type {dtype})"
             )
-            raise OptionError("sources", name, expected=expected)
+            raise errors.OptionError("sources", name, expected=expected)
     rows = scan_parts([name], found, version)
     last = rows.select(pl.col("log_id").max()).collect().item()
     return _ScanSource(lambda _: rows, 0 if last is None else last + 1)
@@ -249,7 +244,7 @@ def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
     committed = int(manifest.ledger["choices"].sum())
     if rows != committed:
         fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
-        raise DamagedExportError(directory, fault=fault)
+        raise errors.DamagedExportError(directory, fault=fault)
     expected = [part for part in parts if within.touches(_day_of(part))]
     if not expected:
         return table.empty().lazy()
@@ -292,8 +287,8 @@ def part_errors(part: str) -> Iterator[None]:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
         if isinstance(error, OSError) and is_uri(part):
-            raise UnreadableSourceError(part, cause=error) from error
-        raise DamagedExportError(part, fault="it is not Parquet") from error
+            raise errors.UnreadableSourceError(part, cause=error) from error
+        raise errors.DamagedExportError(part, fault="it is not Parquet") from error
 
 
 def _day_of(part: str) -> date:
@@ -306,7 +301,7 @@ def _count_rows(parts: Sequence[str]) -> int:
     try:
         with part_errors(parts[0]):
             counted = scan_parts(parts, {}).select(pl.len()).collect()
-    except DamagedExportError:
+    except errors.DamagedExportError:
         if len(parts) == 1:
             raise
         return sum(_count_rows([part]) for part in parts)
