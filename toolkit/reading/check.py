@@ -174,36 +174,23 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
         seen.append(rows.select(_FINDING_COLUMNS))
     builder.warn_of_tags()
     ledger = builder.frame()
-    return CheckResult(
-        ledger,
-        builder.rejects(),
-        failures,
-        _findings(pl.concat(seen).lazy(), ledger),
-        reader.passed_over,
-    )
+    findings = _findings(pl.concat(seen).lazy(), ledger)
+    rejects, passed_over = builder.rejects(), reader.passed_over
+    return CheckResult(ledger, rejects, failures, findings, passed_over)
 
 
 def summarize_exports(exports: Exports) -> CheckResult:
     """Build the result for exports from what their files say, without checking them."""
-    return CheckResult(
-        exports.ledger,
-        export_reject_counts(exports),
-        [],
-        _findings(scan(exports), exports.ledger),
-        {},
-    )
+    findings = _findings(scan(exports), exports.ledger)
+    return CheckResult(exports.ledger, export_reject_counts(exports), [], findings, {})
 
 
 def summarize_loaded(loaded: Loaded) -> CheckResult:
     """Build the result for logs that were loaded: their rows are validated already."""
     choices = pl.DataFrame(loaded.choices.select(_FINDING_COLUMNS))
-    return CheckResult(
-        loaded.ledger,
-        rank_counts(reject_counts(loaded.rejects)),
-        [],
-        _findings(choices.lazy(), loaded.ledger),
-        loaded.passed_over,
-    )
+    findings = _findings(choices.lazy(), loaded.ledger)
+    rejects = rank_counts(reject_counts(loaded.rejects))
+    return CheckResult(loaded.ledger, rejects, [], findings, loaded.passed_over)
 
 
 def _frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
@@ -253,16 +240,12 @@ def _findings(choices: pl.LazyFrame, ledger: pl.DataFrame) -> list[Finding]:
     for code, search in _SEARCHES.items():
         found[code] = search(choices).collect(engine="streaming").row(0)
     sources = dict(ledger.select("log_id", "source").iter_rows())
-    return [
-        Finding(
-            code,
-            _WORDS[code],
-            count,
-            f"{sources[place >> _LINE_BITS]}:{place % 2**_LINE_BITS}",
-        )
-        for code, (count, place) in found.items()
-        if count
-    ]
+    findings = []
+    for code, (count, place) in found.items():
+        if count:
+            first = f"{sources[place >> _LINE_BITS]}:{place % 2**_LINE_BITS}"
+            findings.append(Finding(code, _WORDS[code], count, first))
+    return findings
 
 
 def _first_rows(choices: pl.LazyFrame) -> pl.LazyFrame:
