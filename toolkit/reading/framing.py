@@ -129,7 +129,7 @@ class Framer:
         elif self.size or self.unfinished or self.uncounted or self.gaps:
             yield self.cut(tail=True)
         for error in errors:
-            yield self.block((), 0, tail=True, error=str(error))
+            yield self.block((), 0)._replace(tail=True, error=str(error))
 
     def skip_mark(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the bytes of a log without the byte-order mark at its start."""
@@ -187,8 +187,8 @@ class Framer:
         """Return the block of the unfinished line, which is too long."""
         last = self.rest[0] + end
         size = self.unfinished + len(end)
-        line_end = last.endswith(b"\n") + last.endswith(b"\r\n")
-        block = self.block((), size, tail=tail, skipped=size - line_end)
+        length = size - last.endswith(b"\n") - last.endswith(b"\r\n")
+        block = self.block((), size)._replace(tail=tail, skipped=length)
         self.line += last.endswith(b"\n")
         self.rest, self.unfinished, self.is_too_long = [], 0, False
         return block
@@ -210,39 +210,19 @@ class Framer:
                 self.gaps.append((at, dropped - 1))
                 self.rest = [b" "]
             self.end_line(b"")
-        block = self.block(tuple(self.pieces), self.size, tail=tail)
+        block = self.block(tuple(self.pieces), self.size)._replace(tail=tail)
         self.line += self.ended
         self.pieces, self.size, self.ended = [], 0, 0
         return block
 
-    def block(
-        self,
-        pieces: tuple[Piece, ...],
-        size: int,
-        *,
-        tail: bool = False,
-        skipped: int | None = None,
-        error: str | None = None,
-    ) -> Block:
+    def block(self, pieces: tuple[Piece, ...], size: int) -> Block:
         """Build a block, and move the offset past it."""
         gaps = tuple(gap for gap in self.gaps if gap[0] < size)
         self.gaps = [(at - size, dropped) for at, dropped in self.gaps if at >= size]
         size_in_log = size + sum(dropped for _, dropped in gaps)
-        block = Block(
-            self.log_id,
-            self.name,
-            pieces,
-            self.line,
-            self.offset,
-            size_in_log + self.uncounted,
-            self.position(),
-            tail,
-            self.growing,
-            skipped,
-            self.head,
-            error,
-            gaps,
-        )
+        place = (self.log_id, self.name, pieces, self.line, self.offset)
+        sizes = (size_in_log + self.uncounted, self.position())
+        block = Block(*place, *sizes, growing=self.growing, head=self.head, gaps=gaps)
         self.head = b""
         self.offset += size_in_log
         self.uncounted = 0
