@@ -149,13 +149,12 @@ class Loaded:
 
 
 def _lines(totals: dict[str, int]) -> str:
-    chunks = f", {plural(totals['chunks'], 'further chunk')}"
+    chunks = totals["chunks"]
+    further = f", {plural(chunks, 'further chunk')}" if chunks else ""
     return (
         f"{plural(totals['lines'], 'line')} -> "
         f"{plural(totals['responses'], 'response')} -> "
-        f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank"
-        + chunks
-        * bool(totals["chunks"])
+        f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank{further}"
     )
 
 
