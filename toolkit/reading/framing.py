@@ -57,19 +57,14 @@ def open_source(
 
 
 def iter_blocks(
-    source: Source,
-    log_id: int,
-    *,
-    max_line_bytes: int,
-    block_bytes: int | None = None,
-    on_damage: OnDamage = "raise",
+    source: Source, log_id: int, max_line_bytes: int, on_damage: OnDamage = "raise"
 ) -> Iterator[Block]:
     """Yield a log as blocks of whole lines, in order, with line numbers and offsets.
 
     A damaged log raises an error at the damage; with ``"collect"`` the blocks end
     before it, and a last one without data has the error.
     """
-    framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
+    framer = Framer(log_id, source.name, max_line_bytes, BLOCK_BYTES)
     stream = _read(source, framer, verify_first=on_damage == "collect")
     yield from framer.frame(stream, on_damage)
 

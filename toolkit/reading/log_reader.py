@@ -96,13 +96,9 @@ class LogReader:
 
     def iter_blocks(self) -> Iterator[Block]:
         """Yield the blocks of log after log."""
+        longest = self.plan.max_line_bytes
         for log_id, log in enumerate(self.logs):
-            yield from iter_blocks(
-                log,
-                log_id,
-                max_line_bytes=self.plan.max_line_bytes,
-                on_damage=self.on_damage,
-            )
+            yield from iter_blocks(log, log_id, longest, self.on_damage)
 
     def warn_of_skipped_files(self) -> None:
         """Warn once about files in a directory that were not read."""
