@@ -65,9 +65,9 @@ def _print_version() -> None:
     )
 
 
-@command("logs", "max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
+@command("sources", "max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
 def check(
-    logs: list[str],
+    sources: list[str],
     max_rejects: RejectLimit | None = None,
     form: Form | None = None,
     **options: Any,
@@ -78,7 +78,7 @@ def check(
     from toolkit.reading.check import check as check_logs
 
     with output.show_progress("reading") as progress:
-        checked = check_logs(logs, progress=progress, **options)
+        checked = check_logs(sources, progress=progress, **options)
     data = partial(output.check_data, checked)
     if not output.print_data(checked.ledger, form, data=data):
         print_check(checked)
@@ -95,9 +95,9 @@ def _target(to: Path | None) -> Path | BinaryIO:
     return to
 
 
-@command("logs", "to_rejects", "code", *READ)
+@command("sources", "to_rejects", "code", *READ)
 def rejects(
-    logs: list[str],
+    sources: list[str],
     to: Path | None = None,
     **options: Any,
 ) -> None:
@@ -110,7 +110,7 @@ def rejects(
         raise OptionError("to", "the terminal", expected=expected)
     target = _target(to)
     with output.show_progress("reading") as progress:
-        done = write_rejects(logs, target, progress=progress, **options)
+        done = write_rejects(sources, target, progress=progress, **options)
     too_long = f", {done.without_bytes:,} too long, so left out"
     output.print_message(
         plural(done.lines, "line") + (too_long if done.without_bytes else "")
@@ -130,7 +130,7 @@ def rejects(
     *("max_rejects", "wait", "quiet", *READ),
 )
 def export(
-    logs: list[str],
+    sources: list[str],
     to: str,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
@@ -142,7 +142,7 @@ def export(
 
     started = time.monotonic()
     with output.show_progress("exporting") as progress:
-        done = export_logs(logs, to=to, progress=progress, **options)
+        done = export_logs(sources, to=to, progress=progress, **options)
     output.print_passed_over(done.passed_over)
     output.print_hints(done.added)
     totals = done.added.sum().row(0, named=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -13,18 +12,11 @@ from toolkit.cli.output import print_result
 from toolkit.errors import ToolkitError, near_miss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from _typeshed import SupportsWrite
 
 _WIDEST = 80
-# How a value is made of what is typed or set in the settings file.
-_KINDS: dict[str, Callable[[Any], Any]] = {
-    "text": str,
-    "texts": list,
-    "file": Path,
-    "switch": bool,
-}
 
 
 class UsageError(ToolkitError):
@@ -46,6 +38,11 @@ class Option(NamedTuple):
     kind: str
     is_required: bool
 
+    @property
+    def typed(self) -> str:
+        """What a user calls it."""
+        return self.flag or self.metavar
+
     def declare(self, parser: argparse.ArgumentParser) -> None:
         """Add the option to a parser."""
         facts: dict[str, Any] = {"default": argparse.SUPPRESS}
@@ -64,66 +61,33 @@ class Option(NamedTuple):
         parser.add_argument(self.flag, dest=self.parameter, **facts)
 
 
-@dataclass
-class Context:
-    """What a command was called with."""
+def parse_words(
+    command: str, text: str, options: Iterable[Option], words: Sequence[str]
+) -> dict[str, Any]:
+    """Return the parameters that are set by the words behind the name of a command.
 
-    command: str
-    options: dict[str, Option]  # by parameter
-    params: dict[str, Any]
-    configured: set[str] = field(default_factory=set)  # by the settings file
-    file: str | None = None  # with the settings
-    is_above: bool = False  # whether that was found above this directory
-
-    def fill_in(self, settings: dict[str, Any]) -> None:
-        """Set what the command line leaves out; fail if something required is left."""
-        for name, one in self.options.items():
-            value = settings.get(name)
-            if name in self.params:
-                continue
-            if value is not None:
-                self.params[name] = _KINDS[one.kind](value)
-                self.configured.add(name)
-            elif one.is_required:
-                fail(f"expected {one.flag or one.metavar} ({one.help}), got none")
-
-
-class Command(NamedTuple):
-    """A command: its options and arguments, and the function that gets the context."""
-
-    name: str
-    text: str  # of its help
-    options: dict[str, Option]  # by parameter
-    run: Callable[[Context], None]
-
-    def __call__(self, words: Sequence[str]) -> None:
-        """Run the command with the words behind its name."""
-        values, rest = self._parser().parse_known_intermixed_args(words)
-        for word in rest:
-            if word.startswith("-"):
-                flags = [one.flag for one in self.options.values()]
-                fail(f"no option {word!r}{near_miss(word, flags)}")
-        if rest:
-            fail(f"expected no more arguments, got {' '.join(rest)!r}")
-        self.run(Context(self.name, self.options, vars(values)))
-
-    def _parser(self) -> _Parser:
-        """Return what parses the words, and formats the help."""
-        arguments = [
-            one.metavar + "..." * (one.kind == "texts")
-            for one in self.options.values()
-            if not one.flag
-        ]
-        width = min(shutil.get_terminal_size().columns, _WIDEST)
-        parser = _Parser(
-            usage=" ".join(["toolkit", self.name, "[OPTIONS]", *arguments]),
-            description=self.text,
-            formatter_class=partial(argparse.HelpFormatter, width=width),
-            allow_abbrev=False,
-        )
-        for one in self.options.values():
-            one.declare(parser)
-        return parser
+    `text` is the first line of its help.
+    """
+    options = [*options]
+    arguments = [
+        one.metavar + "..." * (one.kind == "texts") for one in options if not one.flag
+    ]
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    parser = _Parser(
+        usage=" ".join(["toolkit", command, "[OPTIONS]", *arguments]),
+        description=text,
+        formatter_class=partial(argparse.HelpFormatter, width=width),
+        allow_abbrev=False,
+    )
+    for one in options:
+        one.declare(parser)
+    values, rest = parser.parse_known_intermixed_args(words)
+    for word in rest:
+        if word.startswith("-"):
+            fail(f"no option {word!r}{near_miss(word, [one.flag for one in options])}")
+    if rest:
+        fail(f"expected no more arguments, got {' '.join(rest)!r}")
+    return vars(values)
 
 
 class _Parser(argparse.ArgumentParser):

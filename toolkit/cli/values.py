@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_VALUES = {"tag": "PATH", "color": "COLOR"}
+_VALUES = {"tags": "PATH", "colors": "COLOR", "columns": "COLUMN"}
 
 
 class Form(NamedTuple):
@@ -54,17 +54,19 @@ class RejectLimit:
         return rejected <= self._number
 
 
-def parse_pairs(option: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Parse texts NAME=VALUE, as --tag and --color take them."""
+def parse_pairs(option: str, given: Sequence[str] | dict[str, str]) -> dict[str, str]:
+    """Parse texts NAME=VALUE, as --tag and --color take them; a table stays."""
+    if isinstance(given, dict):  # of the settings file
+        return given
     # A name of a model may have the sign in it, a colour has not.
-    split = str.rpartition if option == "color" else str.partition
-    pairs = [split(text, "=") for text in texts]
+    split = str.rpartition if option == "colors" else str.partition
+    pairs = [split(text, "=") for text in given]
     for name, equals, value in pairs:
         if not (name and equals and value):
-            expected = f"NAME={_VALUES.get(option, 'COLUMN')}"
+            expected = f"NAME={_VALUES[option]}"
             raise OptionError(option, f"{name}{equals}{value}", expected=expected)
     check_unique([name for name, _, _ in pairs], option, "each name once")
-    return [(name, value) for name, _, value in pairs]
+    return {name: value for name, _, value in pairs}
 
 
 def check_unique(

@@ -140,11 +140,11 @@ def _replace_parts(
 ) -> None:
     """Upload merged parts, and commit that they replace the small ones."""
     generation = target.generation + 1
-    made: list[Path] = []
+    made: dict[Path, str] = {}
     for number, folder in enumerate(found):
-        name = manifest.format_part_name(generation, number, target.run)
-        made.append(folder.path / name)
-        _write_merged(folder, target.staging / made[-1])
+        path = folder.path / manifest.format_part_name(generation, number, target.run)
+        made[path] = str(target.staging / path)
+        _write_merged(folder, target.staging / path)
     merged = [
         str(PurePosixPath(part).relative_to(target.where))
         for folder in found

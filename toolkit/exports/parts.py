@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from toolkit import system
 from toolkit.reading import object_store
 from toolkit.reading.batching import BatchBuffer
-from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR, format_part_name
+from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
 from toolkit.schema.tables import REJECTS
 from toolkit.schema.validation import validate_rows
 
@@ -69,10 +69,8 @@ class InlineExecutor(Executor):
 class Parts:
     """Collect rows, validate them, and write them by date."""
 
-    staging: Path
+    folder: Path
     table: Table
-    generation: int = 0
-    run: str | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -160,16 +158,15 @@ class Parts:
     def writer(self, directory: str, table: Table, lane: int = 0) -> PartWriter:
         """Return an open part; close the least recently used one if there are too many.
 
-        Its directory is below staging.
+        Its directory is below the folder.
         """
         writer = self.writers.pop((directory, lane), None)
         if writer is None:
             if len(self.writers) >= _OPEN_PARTS:
                 self.wait()
                 self.writers.pop(next(iter(self.writers))).close()
-            name = format_part_name(self.generation, len(self.made), self.run)
-            path = Path(directory) / name
-            writer = create_part(self.staging / path, table)
+            path = Path(directory) / f"{len(self.made)}.parquet"
+            writer = create_part(self.folder / path, table)
             self.made.append(path)
         self.writers[directory, lane] = writer
         return writer

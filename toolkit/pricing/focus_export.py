@@ -20,7 +20,7 @@ from toolkit.expressions.makers import maker
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.expressions.vendors import vendor
 from toolkit.pricing.costs import Choices, first_choices
-from toolkit.pricing.offers import UNIT, RateTable
+from toolkit.pricing.offers import UNIT, coefficients
 from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import MOMENT, Pricer, as_money, billed_tier, priced_by
 from toolkit.pricing.rates import CACHED_AUDIO, KINDS, Rates, Reason
@@ -42,7 +42,6 @@ _METERS = {
     )
     for count in (*KINDS, "tokens")
 }
-_TIME = pl.Datetime("us", "UTC")
 
 
 def _unit_price(rate: str) -> pl.Expr:
@@ -54,7 +53,7 @@ def _unit_price(rate: str) -> pl.Expr:
 
 _METER = pl.col("meter").replace_strict(_METERS)
 _UNIT = _METER.str.extract(r"(\w+)$")
-_DAY, _TIER = pl.col("day").cast(_TIME), pl.col("service_tier")
+_DAY, _TIER = pl.col("day").cast(MOMENT), pl.col("service_tier")
 _QUANTITY, _UNIT_PRICE = pl.col("quantity").cast(pl.Decimal(38, 0)), _unit_price("rate")
 _NONE = pl.lit(0, pl.Int64)
 _IF_COUNTED = pl.when(pl.col("quantity").is_not_null())
@@ -234,10 +233,10 @@ def _sums_of(
     prices = [pricer.find_list_prices(rows) for pricer in pricers]
     now, listed = prices[0], prices[-1]
     numbers = {}
-    for name, (found, *_) in {"price": now, "list_price": listed}.items():
+    for name, found in {"price": now, "list_price": listed}.items():
         known = [ends.setdefault(end, len(ends)) for end in found.table.ends]
         numbers[name] = pl.Series(known, dtype=pl.Int64).gather(found.place)
-    counts = now.found.usage.counts
+    counts = now.usage.counts
     is_priced, is_listed = pl.col("cost_source") == "priced", pl.col("is_listed")
     return (
         rows.with_columns(
@@ -265,7 +264,7 @@ def _sums_of(
 
 def _charges(groups: pl.DataFrame, ends: Sequence[Rates | Reason]) -> pl.DataFrame:
     """Return the charges of each group: one for each meter, or one of all tokens."""
-    rates = RateTable.build(ends).exact.rows(named=True)
+    rates = [coefficients(end) if isinstance(end, Rates) else {} for end in ends]
     is_reported = pl.col("cost_source") == "reported"
     # As it is reported, or unknown.
     charges = [
@@ -343,7 +342,7 @@ def _part_of(cost: str, rate: str) -> pl.Expr:
     What rounding leaves over is added to the last one. Without a rate it is all of it.
     """
     units = pl.col("quantity") * pl.col(rate) // UNIT
-    parts = (units.cast(pl.Decimal(38, 0)) * Decimal("1e-12")).cast(MONEY)
+    parts = as_money(units)
     rest = pl.col(cost) - parts.sum().over("group")
     is_last = pl.col("meter") == pl.col("meter").last().over("group")
     part = (parts + pl.when(is_last).then(rest).otherwise(0)).cast(MONEY)

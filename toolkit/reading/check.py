@@ -173,6 +173,7 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
         rows = frame.filter(first_choice() | is_unfinished())
         seen.append(rows.select(_FINDING_COLUMNS))
     builder.warn_of_tags()
+    builder.warn_of_copies()
     ledger = builder.frame()
     findings = _findings(pl.concat(seen).lazy(), ledger)
     rejects, passed_over = builder.rejects(), reader.passed_over

@@ -273,7 +273,7 @@ def scan_parts(
         missing_columns="insert",
         extra_columns="ignore",
         include_file_paths=part_column,
-        storage_options=polars_options(parts[0]),
+        storage_options=polars_options(parts[0]) if parts else None,
         credential_provider=None,  # not those of boto3, if it is installed
     )
     signed = [pl.col(name).reinterpret(signed=True) for name in unsigned]
