@@ -249,8 +249,9 @@ def _start(
     elif any(
         query.within.end
         or query.before
-        or spec.passes > 1
+        or spec.any_of
         or spec.leaves_out
+        or spec.reads_again
         or (spec.of_choices and own_columns(query.by))
         for spec, query in queries
     ):

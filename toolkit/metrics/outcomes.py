@@ -51,8 +51,6 @@ _FINISH_REASONS = MetricSpec(
     title="Finish reasons",
     shape="mix",
     draws=("share",),
-    of_choices=True,
-    leaves_out=True,
     needs=("choice_count",),
     where=_IS_CHOICE,
     keys=(
@@ -149,12 +147,10 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
     title="Refused or filtered answers",
     shape="ratio",
     draws=("response_rate",),
-    of_choices=True,
     needs=(*_WHOLE_RESPONSE, "finish_reason", "refusal", "content", "content_chars"),
     any_of={"refusal": IS_REFUSED, "filter": IS_FILTERED},
     where=_IS_ANY,
     gather=_count_refusals,
-    passes=2,
 )
 
 
@@ -252,13 +248,11 @@ _TRUNCATION_RATE = MetricSpec(
     title="Truncated answers",
     shape="ratio",
     draws=("response_rate",),
-    of_choices=True,
     needs=_WHOLE_RESPONSE,
     any_of={"truncated": IS_TRUNCATED, "has_reason": _HAS_REASON},
     where=_IS_ANY,
     costs="cost",
     priced=_CUT,
-    passes=2,
 )
 
 

@@ -80,8 +80,6 @@ _TOOL_CALLS = MetricSpec(
     shape="bars",
     draws=("calls", "invalid_share"),
     adds_up=False,
-    of_choices=True,
-    leaves_out=True,
     needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
     where=pl.col("tool_calls").list.len() > 0,
     keys=(Key("tool", meaning="its name; null where none is reported"),),
