@@ -321,8 +321,8 @@ def test_a_name_cannot_write_html(tmp_path: Path) -> None:
 
 def test_progress_adds_up_to_the_size_of_the_files(tmp_path: Path) -> None:
     logs = [tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"]
-    for log in logs:
-        write_sample(log, 50)
+    for seed, log in enumerate(logs):
+        write_sample(log, 50, seed=seed)
     seen: list[int] = []
 
     toolkit.load(logs, progress=seen.append)

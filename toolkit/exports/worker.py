@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 _SPAN = ("since", "until")  # the options of the range of time
 # The columns by which whole responses take the place of streams.
-_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "response_id")
+_WHOLE_COLUMNS = (
+    *("log_id", "choice_position", "chunk_count", "response_id"),
+    *("api", "model"),
+)
 
 
 class StagedPart(NamedTuple):
@@ -57,6 +60,13 @@ class TaskResult(NamedTuple):
     read: int = 0  # bytes of files
     # Of a worker: streams of several lines, and the lines of each rotation set.
     share: tuple[pl.DataFrame, Mapping[str, int]] | None = None
+
+    @property
+    def choices(self) -> pl.LazyFrame:
+        """What a run needs of the responses in the parts."""
+        return scan_choices(
+            [part.name for part in self.parts if part.directory != REJECTS_DIR]
+        )
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -98,7 +108,11 @@ class WorkerOptions(NamedTuple):
         return choices_table(self.options["tags"], self.options["created_path"])
 
 
-def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
+def write_ranges(
+    options: WorkerOptions,
+    log_ranges: Sequence[LogRange],
+    open_streams: pl.DataFrame | None = None,
+) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
     others = {*_SPAN, "duplicates"}
@@ -110,7 +124,7 @@ def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> Task
     result = TaskResult(LedgerBuilder(logs, plan.table), {}, set())
     # A stream may have begun before these lines, and go on behind them.
     paths = {log_id: log.path for log_id, log in logs.items()}
-    streams = Streams(plan.table, paths, gives_out=False)
+    streams = Streams(plan.table, paths, open_streams, gives_out=False)
     decoded = reader.decode(iter_ranges(reader, log_ranges, result))
     blocks = chain.from_iterable(map(streams.put_together, decoded))
     parts = stage_blocks(options, blocks, result)
@@ -148,10 +162,9 @@ def stage_blocks(
     ]
 
 
-def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
-    """Return what a run needs of the responses in staged parts; nothing is read yet."""
-    names = [part.name for part in parts if part.directory != REJECTS_DIR]
-    return scan_parts(names, {name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
+def scan_choices(parts: Sequence[str]) -> pl.LazyFrame:
+    """Return what a run needs of the responses in parts; nothing is read yet."""
+    return scan_parts(parts, {name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
 
 
 @contextmanager

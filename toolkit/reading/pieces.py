@@ -55,17 +55,22 @@ def pieces_schema(table: Table) -> pl.Schema:
     return pl.Schema({**chunks_table(table).polars, **_ADDED})
 
 
-def _stream_key() -> pl.Expr:
-    """Return how the chunks of a stream are known: by line, by id or by model.
+def stream_key() -> pl.Expr:
+    """Return how the chunks of a stream are known: by id or by model."""
+    # pl.format panics if a filter has left chunks of a column empty.
+    model = pl.lit("model ") + pl.col("model").fill_null("")
+    return pl.coalesce(pl.lit("id ") + pl.col("response_id"), model)
 
-    The chunks in a line with a whole stream are one stream whatever their ids are.
+
+def _stream_key() -> pl.Expr:
+    """Return the same, but of the chunks of a line with a whole stream their line.
+
+    They are one stream whatever their ids are.
     """
     return (
         pl.when(pl.col("chunk_position").is_not_null())
         .then(pl.format("line {}:{}", "log_id", "line"))
-        .when(pl.col("response_id").is_not_null())
-        .then(pl.format("id {}", "response_id"))
-        .otherwise(pl.format("model {}", pl.col("model").fill_null("")))
+        .otherwise(stream_key())
     )
 
 
