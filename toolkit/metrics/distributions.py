@@ -142,7 +142,6 @@ _CONFIDENCE = MetricSpec(
     title="Perplexity",
     shape="ratio",
     draws=("perplexity",),
-    needs=("choice_count",),
     where=pl.col("choice_count") > 0,
 )
 

@@ -21,7 +21,6 @@ from toolkit.metrics.measures import (
 )
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
@@ -37,7 +36,6 @@ IS_REFUSED = pl.any_horizontal(
     pl.col("finish_reason").eq("refusal").fill_null(False),
 )
 _HAS_REASON = pl.col("finish_reason").is_not_null()
-_WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
 
 _FINISH_REASONS = MetricSpec(
@@ -51,7 +49,6 @@ _FINISH_REASONS = MetricSpec(
     title="Finish reasons",
     shape="mix",
     draws=("share",),
-    needs=("choice_count",),
     where=_IS_CHOICE,
     keys=(
         Key("finish_reason", label="ended by", meaning="null where none is reported"),
@@ -147,7 +144,6 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
     title="Refused or filtered answers",
     shape="ratio",
     draws=("response_rate",),
-    needs=(*_WHOLE_RESPONSE, "finish_reason", "refusal", "content", "content_chars"),
     any_of={"refusal": IS_REFUSED, "filter": IS_FILTERED},
     where=_IS_ANY,
     gather=_count_refusals,
@@ -248,7 +244,6 @@ _TRUNCATION_RATE = MetricSpec(
     title="Truncated answers",
     shape="ratio",
     draws=("response_rate",),
-    needs=_WHOLE_RESPONSE,
     any_of={"truncated": IS_TRUNCATED, "has_reason": _HAS_REASON},
     where=_IS_ANY,
     costs="cost",

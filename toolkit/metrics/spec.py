@@ -80,7 +80,7 @@ class MetricSpec:
     fixed
         Options that every call has, and that are not its own.
     needs
-        Columns that it reads beside those of the measures and keys.
+        Columns that it reads beside those of the measures, keys and conditions.
     costs
         What is added to the rows: nothing, the costs of responses, or also their list
         prices.
@@ -205,10 +205,11 @@ class MetricSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of choices that it reads."""
-        rows = (
-            one.rows.meta.root_names() for one in self.gathered if one.rows is not None
-        )
-        names = (*self.needs, *self.key_names, *(name for one in rows for name in one))
+        read = [one.rows for one in self.gathered if one.rows is not None]
+        read += [*self.any_of.values(), self.where]
+        key = (*CHOICES.key, "choice_count") if self.any_of else ()
+        names = [*key, *self.needs, *self.key_names]
+        names += [name for one in read for name in one.meta.root_names()]
         return tuple(dict.fromkeys(name for name in names if name in CHOICES))
 
     def query(self, options: Mapping[str, object]) -> MetricQuery:

@@ -80,7 +80,7 @@ _TOOL_CALLS = MetricSpec(
     shape="bars",
     draws=("calls", "invalid_share"),
     adds_up=False,
-    needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
+    needs=(*RESPONSE_KEY, "choice_count"),
     where=pl.col("tool_calls").list.len() > 0,
     keys=(Key("tool", meaning="its name; null where none is reported"),),
     adds=_with_calls,

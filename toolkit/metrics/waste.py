@@ -16,7 +16,6 @@ from toolkit.metrics.measures import count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED
 from toolkit.metrics.spec import MetricSpec
 from toolkit.metrics.tools import is_invalid
-from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Span
@@ -158,10 +157,7 @@ WASTE = MetricSpec(
     ),
     main="responses",
     any_of=_CONDITIONS,
-    needs=(
-        *(*CHOICES.key, "choice_count", "created", "prompt_tokens", "cached_tokens"),
-        *("finish_reason", "refusal", "content", "content_chars", "tool_calls"),
-    ),
+    needs=("created", "prompt_tokens", "cached_tokens"),
     costs="list_price",
     prepare=_prepare,
 )
