@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
 from toolkit.expressions.choices import SOURCE, first_choice, is_unseen
 from toolkit.metrics.engine import compute
-from toolkit.metrics.groups import Computation, group
+from toolkit.metrics.groups import Computation, gather_groups
 from toolkit.metrics.measures import (
     ANSWERS,
     TOTAL,
@@ -78,14 +79,12 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
     """Count by log first: any choice of a log shows that its text was dropped."""
     names = work.frame.collect_schema().names()
     log = ["log_id", *([SOURCE] if SOURCE in names else [])]
-    own = work.query.by
-    table = work.grouped(*[name for name in log if name not in own])
+    keys = tuple(Key(name) for name in log if name not in work.query.by)
+    [groups] = gather_groups(replace(work, spec=replace(work.spec, keys=keys)))
     dropped = pl.col("~dropped").sum().over(log) > 0
-    keys = [*work.when, *own]
     unseen = pl.when(dropped).then(_UNSEEN).otherwise(0)
-    table = table.with_columns(unseen.alias(_UNSEEN))
-    sums = [pl.col(measure.name).sum() for measure in work.spec.gathered]
-    return work.folded(group(table.lazy(), keys, *sums))
+    groups = groups.with_columns(unseen.alias(_UNSEEN))
+    return work.folded(work.fold(groups, [*work.when, *work.query.by]))
 
 
 _UNSEEN, _WITHOUT_REASON = "refusals_unseen", "choices_without_reason"
