@@ -77,10 +77,8 @@ def _merge_versions(data: ChartData) -> pl.DataFrame:
     keys = data.spec.key_names or data.by
     version = [pl.col(key).cast(pl.String) for key in keys if key != _REQUESTED]
     count = pl.col(data.spec.main).alias("count")
-    absent = _OPTIONAL.keys() - {*data.frame.columns}
-    frame = data.frame.with_columns(
-        pl.lit(None, _OPTIONAL[name]).alias(name) for name in absent
-    )
+    none = pl.DataFrame(schema=_OPTIONAL)
+    frame = pl.concat([data.frame, none], how="diagonal")
     rows = frame.select(
         pl.concat_list(version).alias("version"), count, *_OPTIONAL, *_SEEN
     )
