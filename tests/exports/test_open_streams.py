@@ -260,6 +260,7 @@ def test_a_whole_response_of_an_earlier_run_takes_the_place_of_a_stream(
 ) -> None:
     executor = workers and ThreadPoolExecutor(workers)
     logs.append(whole("a") + whole("w"), "app.jsonl.1")
+    logs.export(executor=executor)
     logs.append(whole("b"), "b.jsonl")
     logs.export(executor=executor)
     # Of the stream b the whole response is in another rotation set.

@@ -18,7 +18,7 @@ from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, make_plan
-from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import LogReader
@@ -144,7 +144,7 @@ def stage_blocks(
     """
     stream = filter_span(stream, span(*(options.options[name] for name in _SPAN)))
     if options.options["duplicates"] == "drop":
-        stream = map(make_deduplicator().drop_duplicates, stream)
+        stream = map(Deduplicator().drop_duplicates, stream)
     with (
         new_folder(options.workspace) as (folder, where),
         Parts(folder, options.table, threads) as parts,
