@@ -14,7 +14,6 @@ from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
-from toolkit.exports.parts import InlineExecutor
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
@@ -84,7 +83,7 @@ class ExportRun:
         if self.executor is not None:
             workspace = self.target.workspace()
         given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
-        pool = WorkerPool(self.executor or InlineExecutor(), given)
+        pool = WorkerPool(self.executor, given)
         parts: list[worker.StagedPart] = []
         if self.executor is None:
             blocks, threads = self.iter_decoded(), None

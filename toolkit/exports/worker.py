@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
     from toolkit.schema.columns import Table
 
-_SPAN = ("since", "until")  # the options of the range of time
 # The columns by which whole responses take the place of streams.
 _WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "response_id")
 
@@ -101,9 +100,7 @@ class WorkerOptions(NamedTuple):
 def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
-    others = {*_SPAN, "duplicates"}
-    given = {k: value for k, value in options.options.items() if k not in others}
-    plan = make_plan(**given, leave_pending=True)
+    plan = make_plan(**options.options, leave_pending=True)
     on_damage = options.on_damage
     reader = LogReader([], {}, plan, "keep", on_damage, progress=read.append, threads=1)
     logs = {log_range.log_id: log_range.source for log_range in log_ranges}
@@ -128,7 +125,8 @@ def stage_blocks(
 
     Only repeats among the blocks are left out: the run compares with other parts.
     """
-    stream = filter_span(stream, span(*(options.options[name] for name in _SPAN)))
+    within = span(options.options["since"], options.options["until"])
+    stream = filter_span(stream, within)
     if options.options["duplicates"] == "drop":
         stream = map(make_deduplicator().drop_duplicates, stream)
     with (
