@@ -134,7 +134,7 @@ def state_of(out: Path | str) -> dict[str, Any]:
 
 
 def assert_same(shared: Path | str, alone: Path | str) -> None:
-    """Hold two exports against each other: rows, rejects, ledger, dates, marks."""
+    """Compare two exports: rows, rejects, ledger, dates, marks."""
     rows = [toolkit.scan(out).sort(KEY).collect() for out in (shared, alone)]
     assert rows[0].equals(rows[1], null_equal=True)
     kinds = ["log_id", "line", "code"]

@@ -36,7 +36,6 @@ from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
     check_options,
-    split_options,
 )
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.registry import SPECS
@@ -150,17 +149,15 @@ def plot(
         expected = "width and height in inches, such as (9, 4)"
         raise OptionError("figsize", figsize, expected=expected)
     complete_options(plot, options, ())  # raises if there is no such option
-    own, read = split_options(options)
-    own = _select_options(metric, own)
     with charts.theme(theme), use_colors(colors):
-        frame = metrics.measure(metric, sources, prices=prices, **read, **own)
+        frame = metrics.measure(metric, sources, prices=prices, **options)
         every = "1d" if "every" in options else _suit_frame(frame, SPECS[metric])
         if every != "1d" and _can_read_again(sources):
-            own["every"] = every
+            options["every"] = every
             order_colors(frame, read_frame(frame, SPECS[metric]).by, pl.col("period"))
             with warnings.catch_warnings():  # the first reading has warned
                 warnings.simplefilter("ignore")
-                frame = metrics.measure(metric, sources, prices=prices, **read, **own)
+                frame = metrics.measure(metric, sources, prices=prices, **options)
         ax = draw(frame, ax=ax)
     if title is not None:
         ax.set_title(title, loc="left")
@@ -203,20 +200,6 @@ def _check_metric(metric: object, sources: object) -> None:
         hint = ": the arguments are swapped, the metric comes first" * is_swapped
         error = OptionError if isinstance(metric, str) else OptionTypeError
         raise error("metric", metric, expected="the name of a metric", hint=hint)
-
-
-def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a metric has; raise if another one is not the default."""
-    known = SPECS[metric].option_names
-    selected = {}
-    for name, value in options.items():
-        is_default = value == PARAMETERS[name].default
-        if name in known and not (name == "by" and is_default):
-            selected[name] = value  # the default of `by` is that of the metric
-        elif not is_default:
-            names = [one for one in known if one in _PlotOptions.__annotations__]
-            raise UnknownOptionError(name, owner=metric, known=names)
-    return selected
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.cli.options import FORM, RANGE, READ, command
 from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.cli.values import check_folder
-from toolkit.errors import OptionError, UnknownOptionError
+from toolkit.errors import OptionError
 from toolkit.formatting.parameters import check_ending
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _print_metric(
         hint = ": `toolkit plot overview` draws it"
         raise OptionError("metric", name, expected="the name of a metric", hint=hint)
     form = options.pop("form", None)
-    _fit_options(ctx, name, options)
+    _drop_settings(ctx, name, options)
     with show_progress("reading") as progress:
         table = measure(name, sources, progress=progress, **options)
     if not print_data(table, form, SPECS[name]):
@@ -72,22 +72,17 @@ def _print_metric(
         print_table(table, SPECS[name], options.get("by"))
 
 
-def _fit_options(ctx: Context, metric: str, options: dict[str, Any]) -> None:
-    """Drop settings that a metric does not take; raise if such an option is given."""
+def _drop_settings(ctx: Context, metric: str, options: dict[str, Any]) -> None:
+    """Drop settings that a metric does not take."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.metrics.options import PARAMETERS
     from toolkit.metrics.registry import SPECS
 
-    if metric not in SPECS:
-        return  # `measure` and `plot` raise
-    spec = SPECS[metric]
-    for option in ("every", "by", "tz", "top", "provider", "prices"):
-        takes = spec.costs if option == "prices" else option in spec.option_names
-        if option in options and not takes:
-            if option in ctx.configured:
-                del options[option]
-            elif option != "prices":  # of which `measure` has more to say
-                known = spec.option_names
-                raise UnknownOptionError(option, owner=metric, known=known)
+    if metric in SPECS:
+        spec = SPECS[metric]
+        known = {*spec.option_names, *(["prices"] if spec.costs else [])}
+        for option in ctx.configured & {*PARAMETERS, "prices"} - known:
+            options.pop(option, None)
 
 
 @command(*_CHART, "every", "by", *RANGE, "top", "provider", "prices", *READ)
@@ -114,7 +109,7 @@ def plot(
         if options.get("every", "") is None:
             raise OptionError("every", "none", expected="a length of a period")
     else:
-        _fit_options(ctx, name, options)
+        _drop_settings(ctx, name, options)
     with show_progress("reading") as progress:
         if name == "overview":
             figure: Any = overview(sources, progress=progress, **options)

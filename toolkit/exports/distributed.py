@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from toolkit.exports.worker import StagedPart, TaskResult, WorkerOptions
     from toolkit.reading.ledger import LedgerBuilder
+    from toolkit.reading.streams import Streams
 
 # A task reads about so many bytes of plain logs.
 _SHARE_BYTES = 64 * 1024 * 1024
@@ -40,10 +41,20 @@ class WorkerPool:
         self.executor = executor or InlineExecutor()
         self.options = options
 
-    def write(self, logs: Sequence[LogRange]) -> Iterator[TaskResult]:
-        """Have workers write the parts of logs, and yield the results in order."""
+    def write(self, logs: Sequence[LogRange], streams: Streams) -> Iterator[TaskResult]:
+        """Have workers write the parts of logs, and yield the results in order.
+
+        A share is read again if a response in it may be the last chunk of a stream that
+        is open by then.
+        """
         tasks = [(self.options, share) for share in _group_ranges(self.cut(logs))]
-        return self.results(worker.write_ranges, tasks)
+        results = self.results(worker.write_ranges, tasks)
+        for task, result in zip(tasks, results, strict=True):
+            open_streams = streams.take_unfinished(result.choices)
+            if len(open_streams):
+                again = (*task, open_streams)
+                (result,) = self.results(worker.write_ranges, [again])
+            yield result
 
     def cut(self, logs: Sequence[LogRange]) -> list[LogRange]:
         """Cut large plain logs at line ends; leave others whole."""

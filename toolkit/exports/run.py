@@ -10,22 +10,31 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
+from toolkit.errors import (
+    MissingBytesWarning,
+    ReplacedLogWarning,
+    ToolkitWarning,
+    plural,
+)
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
+from toolkit.exports.parts import find_days
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
-from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
+from toolkit.reading.ledger import TOTALS, LedgerBuilder, describe_copy, shorten
 from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from concurrent.futures import Executor
 
+    import pyarrow as pa
+
     from toolkit.exports.directory import Target
     from toolkit.reading.blocks import Decoded
+    from toolkit.reading.fingerprints import Checkpoint
     from toolkit.reading.log_reader import LogReader
 
 
@@ -47,12 +56,16 @@ class ExportRun:
         self.pending = self.tracker.find_pending()
         table = self.reader.plan.table
         logs = {log.log_id: log.source for log in self.pending}
-        paths = {log_id: log.path for log_id, log in logs.items()}
+        paths = {log_id: log.path for log_id, log in self.tracker.tracked.items()}
+        paths |= {log_id: log.path for log_id, log in logs.items()}
         pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
-        self.streams = Streams(table, paths, pieces)
+        find_written = self.find_written if self.before else None
+        self.streams = Streams(table, paths, pieces, find_written=find_written)
+        self.written: dict[str, pl.DataFrame] = {}  # by the day
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
+        self.copies: list[str] = []
         self.replaced: list[str] = []
         self.missing: list[str] = []
 
@@ -63,6 +76,7 @@ class ExportRun:
         made = self.write_parts(options) if has_work else {}
         tracked = self.track_logs()
         self.note_losses(tracked)
+        self.note_copies(tracked)
         logs = [tracked[log_id] for log_id in sorted(tracked)]
         first = self.before.first if self.before else self.generation
         run = self.target.run
@@ -123,15 +137,23 @@ class ExportRun:
 
         The parts that they write are added to `parts`.
         """
-        for result in pool.write(self.pending):
+        for result in pool.write(self.pending, self.streams):
             self.result.merge(result)
             parts += result.parts
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
             if result.share is not None:
-                choices = worker.scan_choices(result.parts)
-                yield from self.streams.add_share(*result.share, choices)
+                yield from self.streams.add_share(*result.share, result.choices)
         yield from self.streams.finish(self.is_over)
+
+    def find_written(self, choices: pa.Table) -> pl.LazyFrame:
+        """Return the whole responses that are committed of the dates of choices."""
+        days = find_days(choices)
+        for day in days - self.written.keys():
+            parts = self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
+            is_whole = pl.col("chunk_count").is_null()
+            self.written[day] = worker.scan_choices(parts).filter(is_whole).collect()
+        return pl.concat([self.written[day] for day in days]).lazy()
 
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""
@@ -172,10 +194,22 @@ class ExportRun:
             self.missing.append(f"{name}: {error}")
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
+    def note_copies(self, tracked: Mapping[int, manifest.TrackedLog]) -> None:
+        """Note the logs with the bytes of another, if responses now count twice."""
+        originals: dict[Checkpoint | None, str] = {}
+        for log_id in sorted(tracked):
+            name, mark = tracked[log_id].row["source"], tracked[log_id].mark
+            original = originals.setdefault(mark, name)
+            if log_id in self.result.fingerprints and mark and original != name:
+                count = self.result.ledger.counts[log_id]["without_id"]
+                self.copies += [describe_copy(name, original, count)] if count else []
+
     def warn(self) -> None:
-        """Warn about damaged, replaced and missing logs, once each."""
+        """Warn about damaged, copied, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
         self.result.ledger.warn_of_tags(stacklevel=3)
+        if self.copies:
+            warnings.warn(shorten(self.copies), ToolkitWarning, stacklevel=3)
         if self.replaced:
             warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
         if self.missing:

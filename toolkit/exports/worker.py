@@ -18,7 +18,7 @@ from toolkit.exports.resume import LogMovedError, LogRange, iter_blocks
 from toolkit.expressions.time_ranges import span
 from toolkit.reading import object_store
 from toolkit.reading.blocks import Block, Decoded, make_plan
-from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.fingerprints import Fingerprint, Fingerprinter
 from toolkit.reading.ledger import LedgerBuilder
 from toolkit.reading.log_reader import LogReader
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from toolkit.schema.columns import Table
 
 # The columns by which whole responses take the place of streams.
-_WHOLE_COLUMNS = ("log_id", "choice_position", "chunk_count", "response_id")
+_WHOLE_COLUMNS = (
+    *("log_id", "choice_position", "chunk_count", "response_id"),
+    *("api", "model"),
+)
 
 
 class StagedPart(NamedTuple):
@@ -56,6 +59,13 @@ class TaskResult(NamedTuple):
     read: int = 0  # bytes of files
     # Of a worker: streams of several lines, and the lines of each rotation set.
     share: tuple[pl.DataFrame, Mapping[str, int]] | None = None
+
+    @property
+    def choices(self) -> pl.LazyFrame:
+        """What a run needs of the responses in the parts."""
+        return scan_choices(
+            [part.name for part in self.parts if part.directory != REJECTS_DIR]
+        )
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -97,7 +107,11 @@ class WorkerOptions(NamedTuple):
         return choices_table(self.options["tags"], self.options["created_path"])
 
 
-def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> TaskResult:
+def write_ranges(
+    options: WorkerOptions,
+    log_ranges: Sequence[LogRange],
+    open_streams: pl.DataFrame | None = None,
+) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
     plan = make_plan(**options.options, leave_pending=True)
@@ -107,7 +121,7 @@ def write_ranges(options: WorkerOptions, log_ranges: Sequence[LogRange]) -> Task
     result = TaskResult(LedgerBuilder(logs, plan.table), {}, set())
     # A stream may have begun before these lines, and go on behind them.
     paths = {log_id: log.path for log_id, log in logs.items()}
-    streams = Streams(plan.table, paths, gives_out=False)
+    streams = Streams(plan.table, paths, open_streams, gives_out=False)
     decoded = reader.decode(iter_ranges(reader, log_ranges, result))
     blocks = chain.from_iterable(map(streams.put_together, decoded))
     parts = stage_blocks(options, blocks, result)
@@ -128,7 +142,7 @@ def stage_blocks(
     within = span(options.options["since"], options.options["until"])
     stream = filter_span(stream, within)
     if options.options["duplicates"] == "drop":
-        stream = map(make_deduplicator().drop_duplicates, stream)
+        stream = map(Deduplicator().drop_duplicates, stream)
     with (
         new_folder(options.workspace) as (folder, where),
         Parts(folder, options.table, threads) as parts,
@@ -146,10 +160,9 @@ def stage_blocks(
     ]
 
 
-def scan_choices(parts: Sequence[StagedPart]) -> pl.LazyFrame:
-    """Return what a run needs of the responses in staged parts; nothing is read yet."""
-    names = [part.name for part in parts if part.directory != REJECTS_DIR]
-    return scan_parts(names, {name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
+def scan_choices(parts: Sequence[str]) -> pl.LazyFrame:
+    """Return what a run needs of the responses in parts; nothing is read yet."""
+    return scan_parts(parts, {name: CHOICES.polars[name] for name in _WHOLE_COLUMNS})
 
 
 @contextmanager

@@ -42,7 +42,6 @@ _METERS = {
     )
     for count in (*KINDS, "tokens")
 }
-_TIME = pl.Datetime("us", "UTC")
 
 
 def _unit_price(rate: str) -> pl.Expr:
@@ -54,7 +53,7 @@ def _unit_price(rate: str) -> pl.Expr:
 
 _METER = pl.col("meter").replace_strict(_METERS)
 _UNIT = _METER.str.extract(r"(\w+)$")
-_DAY, _TIER = pl.col("day").cast(_TIME), pl.col("service_tier")
+_DAY, _TIER = pl.col("day").cast(MOMENT), pl.col("service_tier")
 _QUANTITY, _UNIT_PRICE = pl.col("quantity").cast(pl.Decimal(38, 0)), _unit_price("rate")
 _NONE = pl.lit(0, pl.Int64)
 _IF_COUNTED = pl.when(pl.col("quantity").is_not_null())

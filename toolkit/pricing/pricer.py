@@ -24,7 +24,7 @@ from toolkit.pricing.rates import PROBLEMS, Offer, Rates, Reason
 from toolkit.pricing.usage import Usage, reported_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from numpy.typing import NDArray
 
@@ -84,14 +84,8 @@ _KEYS = (*NAMES, *AS_BILLED[:4], "search_context_size")
 class Pricer:
     """Price columns of responses, and remember the offers that were looked up."""
 
-    def __init__(
-        self,
-        prices: PriceFile,
-        find: Callable[[str | None, str | None, str | None], Offer] = find_offer,
-        corrections: PriceFile | None = None,
-    ) -> None:
-        self.prices, self.find = prices, find
-        self.corrections = corrections or read_corrections()
+    def __init__(self, prices: PriceFile) -> None:
+        self.prices = prices
         self.lock = threading.Lock()
         # The number of the offer by what `_keys_of` returns. There is always one offer,
         # so that a frame without rows can be priced.
@@ -108,12 +102,13 @@ class Pricer:
     ) -> Offer:
         """Return the offer for a model; prices of the price file take precedence."""
         name = self.prices.alias(model)
-        found = self.find(provider, name, tier)
+        found = find_offer(provider, name, tier)
         if name is None or model is None:
             return found
         seller, names = find_seller(provider, name)
         if seller is not None:
-            found = self.corrections.overlay(found, seller, names, tier, size)
+            corrections = read_corrections()
+            found = corrections.overlay(found, seller, names, tier, size)
         names = list(dict.fromkeys((name, model)))
         found = self.prices.overlay(found, provider, names, tier, size)
         hides_thinking = "gemini" in name.casefold()

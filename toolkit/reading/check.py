@@ -202,6 +202,7 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
         rows = frame.filter(first_choice() | is_unfinished())
         seen.append(rows.select(_FINDING_COLUMNS))
     builder.warn_of_tags()
+    builder.warn_of_copies()
     return CheckResult(
         builder.frame(),
         builder.rejects(),
@@ -296,7 +297,8 @@ def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
     if not firsts:
         return {}
     expected = pl.Series(firsts, dtype=pl.Int64).implode()
-    written = pl.format("{}:{}", "source", "line").alias("written")
+    # pl.format panics if a filter has left chunks of a column empty.
+    written = (pl.col("source") + ":" + pl.col("line").cast(pl.String)).alias("written")
     found = rows.filter(_PLACE.is_in(expected)).select(_PLACE.alias("place"), written)
     return dict(found.collect(engine="streaming").iter_rows())
 

@@ -20,20 +20,19 @@ from toolkit.errors import (
     check_word,
 )
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
-from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
+from toolkit.reading.decoder import decode_all, make_decoder
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.discovery import Sources, find_logs, list_names, passed_over_words
 from toolkit.reading.framing import iter_blocks
 from toolkit.reading.native import KERNEL, count_lines
 from toolkit.reading.options import DEFAULTS, Duplicates, OnDamage, ReadOptions
 from toolkit.reading.read_ahead import ReadAhead
-from toolkit.schema.apis import CHUNK_APIS
+from toolkit.schema.apis import ENDS_WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
-# APIs whose last chunk has the form of a response.
-_ENDS_WHOLE = {api.name for api in CHUNK_APIS if api.ends_whole}
 _SLOW_BYTES = 100 * 10**6
 # Smaller logs are read in less time than it takes to begin.
 _LEAST_BYTES = 16 * 1024 * 1024
@@ -58,7 +57,7 @@ class LogReader:
         # Imported here: this imports polars, while another thread may decode the log.
         from toolkit.reading.streams import Streams, put_together
 
-        seen = make_deduplicator() if self.duplicates == "drop" else None
+        seen = Deduplicator() if self.duplicates == "drop" else None
         blocks = self.iter_blocks()
         if self.max_lines is not None:
             blocks = _first_lines(blocks, self.max_lines)
@@ -191,7 +190,7 @@ def start_reading(
 def _may_end_streams(decoded: Decoded) -> bool:
     """Return whether a block has responses that may be the last chunk of a stream."""
     apis = decoded.choices.column("api").unique().to_pylist()
-    return not _ENDS_WHOLE.isdisjoint(apis)
+    return not set(ENDS_WHOLE).isdisjoint(apis)
 
 
 def _first_lines(stream: Iterator[Block], left: int) -> Iterator[Block]:

@@ -215,6 +215,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     ]
     account.warn_of_damage()
     account.warn_of_tags()
+    account.warn_of_copies()
     return ReportInputs(
         pl.concat(frames).lazy(),
         account.frame(),

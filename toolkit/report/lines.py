@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from toolkit.expressions.choices import first_choice
-from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.dedup import Deduplicator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ PLACES = {"log_id": pl.Int32(), "line": pl.Int64(), "kind": _KIND, "code": pl.St
 
 def iter_decoded(reader: LogReader, places: list[pl.DataFrame]) -> Iterator[Decoded]:
     """Yield the blocks of logs, and append the places of rejects and copies."""
-    seen = make_deduplicator() if reader.duplicates == "drop" else None
+    seen = Deduplicator() if reader.duplicates == "drop" else None
     is_error = pl.col("code") == "error_response"
     kind = pl.when(is_error).then(pl.lit("errors")).otherwise(pl.lit("rejected"))
     for decoded in replace(reader, duplicates="keep").iter_decoded():
