@@ -63,9 +63,8 @@ class TaskResult(NamedTuple):
     @property
     def choices(self) -> pl.LazyFrame:
         """What a run needs of the responses in the parts."""
-        return scan_choices(
-            [part.name for part in self.parts if part.directory != REJECTS_DIR]
-        )
+        choices = [part for part in self.parts if part.directory != REJECTS_DIR]
+        return scan_choices([part.name for part in choices])
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
