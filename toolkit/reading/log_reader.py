@@ -11,14 +11,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
-from toolkit.errors import (
-    OptionError,
-    OptionTypeError,
-    PassedOverWarning,
-    SlowDecoderWarning,
-    ToolkitError,
-    check_word,
-)
+from toolkit import errors
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
 from toolkit.reading.decoder import decode_all, make_decoder
 from toolkit.reading.dedup import Deduplicator
@@ -64,9 +57,8 @@ class LogReader:
         logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
         streams = Streams(self.plan.table, logs)
         names = self.plan.schema.names
-        taken = None
-        if self.ahead is not None and self.max_lines is None:
-            taken = self.ahead.take(self.plan)
+        ahead = self.ahead if self.max_lines is None else None
+        taken = None if ahead is None else ahead.take(self.plan)
         stream = self.decode(blocks) if taken is None else self._report(taken)
         for decoded in put_together(stream, streams):
             if decoded.choices.num_columns > len(names):
@@ -103,19 +95,15 @@ class LogReader:
 
     def iter_blocks(self) -> Iterator[Block]:
         """Yield the blocks of log after log."""
+        longest = self.plan.max_line_bytes
         for log_id, log in enumerate(self.logs):
-            yield from iter_blocks(
-                log,
-                log_id,
-                max_line_bytes=self.plan.max_line_bytes,
-                on_damage=self.on_damage,
-            )
+            yield from iter_blocks(log, log_id, longest, self.on_damage)
 
     def warn_of_skipped_files(self) -> None:
         """Warn once about files in a directory that were not read."""
         if self.passed_over:
             message = passed_over_words(self.passed_over)
-            warnings.warn(message, PassedOverWarning, stacklevel=3)
+            warnings.warn(message, errors.PassedOverWarning, stacklevel=3)
 
     def project(self, names: Iterable[str]) -> LogReader:
         """Return the same logs, of whose choices only some columns are read."""
@@ -134,13 +122,13 @@ def open_logs(
     leave_pending: bool = False,
 ) -> LogReader:
     """Check all options of reading and find the logs; nothing is read yet."""
-    check_word("duplicates", options["duplicates"], get_args(Duplicates))
-    check_word("on_damage", options["on_damage"], get_args(OnDamage))
+    errors.check_word("duplicates", options["duplicates"], get_args(Duplicates))
+    errors.check_word("on_damage", options["on_damage"], get_args(OnDamage))
     _check_whole("max_lines", max_lines, 0)
     _check_whole("threads", options["threads"], 1)
     if not (options["progress"] is None or callable(options["progress"])):
         expected = "a function of the number of bytes that were read, or None"
-        raise OptionTypeError("progress", options["progress"], expected=expected)
+        raise errors.OptionTypeError("progress", options["progress"], expected=expected)
     plan = make_plan(leave_pending=leave_pending, **options)
     on_damage = options["on_damage"]
     found = find_logs(sources, on_damage=on_damage)
@@ -174,7 +162,7 @@ def start_reading(
             return sources
         found = find_logs(names, on_damage=known["on_damage"])
         plan = make_plan(**options)
-    except ToolkitError:
+    except errors.ToolkitError:
         return sources
     are_files = all(log.identity and log.size is not None for log in found.logs)
     if not are_files or sum(log.size or 0 for log in found.logs) < _LEAST_BYTES:
@@ -211,11 +199,9 @@ def _cut_block(block: Block, lines: int) -> Block:
     if block.skipped is not None:
         return block
     data = block.data
-    end = -1
-    for _ in range(lines):
-        end = data.index(b"\n", end + 1)
-    kept = data[: end + 1]
-    left = len(data) - len(kept) + block.count_dropped(since=len(kept))
+    rest = data.split(b"\n", lines)[-1]
+    kept = data[: len(data) - len(rest)]
+    left = len(rest) + block.count_dropped(since=len(kept))
     return block._replace(pieces=as_pieces(kept), bytes=block.bytes - left, tail=False)
 
 
@@ -227,7 +213,7 @@ def _warn_of_slowness(logs: Sequence[Source]) -> None:
             f"reading {size / 1e6:,.0f} MB with the decoder in Python; the one in Rust "
             "is over ten times faster: install Rust, then this package again"
         )
-        warnings.warn(message, SlowDecoderWarning, stacklevel=4)
+        warnings.warn(message, errors.SlowDecoderWarning, stacklevel=4)
 
 
 def _check_whole(name: str, value: int | None, least: int) -> None:
@@ -235,4 +221,4 @@ def _check_whole(name: str, value: int | None, least: int) -> None:
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise OptionError(name, value, expected=f"{least} or more, or None")
+        raise errors.OptionError(name, value, expected=f"{least} or more, or None")
