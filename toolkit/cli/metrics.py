@@ -6,9 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from toolkit.cli.command_line import check_folder
 from toolkit.cli.options import FORM, RANGE, READ, command
 from toolkit.cli.output import print_data, print_message, show_progress
-from toolkit.cli.values import check_folder
 from toolkit.errors import OptionError
 from toolkit.formatting.parameters import check_ending
 

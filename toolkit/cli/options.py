@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit import errors
-from toolkit.cli.command_line import Option, fail, parse_words
-from toolkit.cli.output import print_message
-from toolkit.cli.values import (
-    Form,
+from toolkit.cli.command_line import (
+    Option,
     RejectLimit,
     check_folder,
+    fail,
     parse_duration,
     parse_number,
     parse_pairs,
+    parse_words,
 )
+from toolkit.cli.output import Form, print_message
 from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
 from toolkit.reading.object_store import is_uri
 
