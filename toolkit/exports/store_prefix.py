@@ -142,14 +142,9 @@ class ObjectStoreTarget:
         replaced. After the next commit they could no longer be recognized, so this is
         repeated before it.
         """
-        left = manifest.list_open_files(self.where, state)
-        for kind in manifest.KINDS:
-            committed = {*manifest.list_parts(self.where, kind, state)}
-            files = manifest.list_part_files(self.where, kind)
-            left += [path for path in files if path not in committed]
         object_store.delete_objects(
             path
-            for path in left
+            for path in manifest.list_uncommitted(self.where, state)
             if manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
             and manifest.parse_generation(path) <= state.generation
         )
