@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
-from toolkit.formatting.text import UNKNOWN_TEXT, format_count, format_name, format_usd
+from toolkit.formatting.text import (
+    DASH,
+    UNKNOWN_TEXT,
+    format_count,
+    format_name,
+    format_usd,
+    usd_places,
+)
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report import analysis_charts as charts
 from toolkit.report import analysis_time as over_time
@@ -41,8 +48,6 @@ _BUILDERS: dict[str, Callable[[Rows], Found]] = {
 _COMPARE_SERIES = {
     *("token_kinds", "tokens_per_response", "cost", "truncation_rate", "cache_share")
 }
-_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-            "ten", "eleven", "twelve")  # fmt: skip
 # Columns of the table: head, metric, measure, kind of tokens.
 _COLUMNS = {
     "tokens": ("Tokens", "token_usage", "total_tokens", ""),
@@ -82,8 +87,7 @@ def build_analysis(
     plan, noun, title = rows.plan, rows.noun, "Too little data for charts"
     if shown:
         what = "All calls" if plan.is_open else f"The same {plan.unit}"
-        title = f"{what} in {_NUMBERS[len(shown) - 1]} small chart"
-        title += "s" * (len(shown) > 1)
+        title = f"{what} in {plural(len(shown), 'small chart')}"
     note = f"In brackets the {plan.unit} before. " if plan.compares else ""
     note += "– not reported by any call. Median: half of the calls are smaller."
     return Analysis(
@@ -110,7 +114,7 @@ def _note(rows: Rows) -> str:
 
 
 def _build_table(rows: Rows) -> Matrix:
-    """Build the table of all series, those with the most tokens first."""
+    """Build the table of the series, those with the most tokens first."""
     found = {
         column: rows.of(metric, **({"tokens": kind} if kind else {}))
         for column, (_, metric, _, kind) in _COLUMNS.items()
@@ -132,39 +136,32 @@ def _build_table(rows: Rows) -> Matrix:
         data.append({"name": name, "calls": now, "calls_before": before, **cells})
     shown, others = split(data, _MOST_SERIES)
     if others:
-        columns = {column: [row[column] for row in others] for column in data[0]}
-        rest = {
-            column: sum_figures(cells) if column in _SUMS else UNKNOWN
-            for column, cells in columns.items()
+        sums: dict[str, Any] = {
+            column: sum_figures(row[column] for row in others)
+            if column in _SUMS
+            else UNKNOWN
+            for column in _COLUMNS
         }
-        counts = {
-            column: None if None in cells else sum(cells)
-            for column, cells in columns.items()
-            if column.startswith("calls")
-        }
-        shown = [*shown, {**rest, **counts, "name": plural(len(others), "other")}]
-    largest = max((row["cost"].number for row in shown if row["cost"].value), default=1)
+        sums["name"] = plural(len(others), "other")
+        for column in ("calls", "calls_before"):
+            is_known = others[0][column] is not None
+            sums[column] = sum(row[column] for row in others) if is_known else None
+        shown = [*shown, sums]
+    places = usd_places(row["cost"] for row in shown)
     calls_head = "Calls (before)" if rows.plan.compares else "Calls"
     heads = [rows.noun.capitalize(), calls_head, *(one[0] for one in _COLUMNS.values())]
-    return Matrix(heads, [_texts(row, Figure(largest)) for row in shown], [*shown])
+    return Matrix(heads, [_texts(row, places) for row in shown], [*shown])
 
 
-def _texts(row: Row, largest: Figure) -> list[str]:
-    """Return a row as text; costs in three digits of the largest."""
+def _texts(row: Row, places: int) -> list[str]:
+    """Return a row as text; costs have so many decimal places."""
+    writers: dict[str, Callable[[Figure], str]] = {
+        "cache": percent,
+        "reasoning": percent,
+        "per_1000": format_usd,
+        "cost": lambda cost: format_usd(cost, places).replace(DASH, UNKNOWN_TEXT),
+    }
     before = row["calls_before"]
-    texts = [format_name(row["name"]), f"{row['calls']:,}"]
-    texts[1] += "" if before is None else f" ({before:,})"
-    for column in _COLUMNS:
-        figure = row[column]
-        if column in {"cache", "reasoning"}:
-            texts.append(percent(figure))
-        elif column == "per_1000":
-            texts.append(format_usd(figure))
-        elif column != "cost":
-            texts.append(format_count(figure))
-        elif figure.value:
-            digits = [2, 2 - largest.number.adjusted(), -figure.number.adjusted()]
-            texts.append(format_usd(figure.rounded(max(digits)), "exact"))
-        else:
-            texts.append(format_usd(figure) if figure.is_known else UNKNOWN_TEXT)
-    return texts
+    earlier = "" if before is None else f" ({before:,})"
+    cells = (writers.get(name, format_count)(row[name]) for name in _COLUMNS)
+    return [format_name(row["name"]), f"{row['calls']:,}{earlier}", *cells]

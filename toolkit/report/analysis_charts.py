@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
@@ -36,6 +37,10 @@ _KINDS: list[tuple[str, str, Mark]] = [
     ("answer", "soft", "solid"),
     ("reasoning", "soft", "hatched"),
 ]
+_SIZES = (
+    ("prompt", "ink", "prompt_tokens"),
+    ("answer", "soft", "completion_tokens"),
+)
 _ENDINGS = {
     "stop": "finished",
     "tool_calls": "called a tool",
@@ -62,11 +67,13 @@ def build_kinds(rows: Rows) -> Found:
     bars = []
     for name in rows.shown:
         row = rows.usage[name]
-        sizes = zip(_kinds_of(row), _KINDS, strict=True)
-        parts = [Part(size, color, mark) for size, (_, color, mark) in sizes
-                 if amount_of(size) > 0]  # fmt: skip
+        kinds = zip(_kinds_of(row), _KINDS, strict=True)
+        known = [(size, *kind) for size, kind in kinds if amount_of(size) > 0]
+        parts = [Part(size, color, mark) for size, _, color, mark in known]
+        words = ", ".join(f"{kind} {format_count(size)}" for size, kind, *_ in known)
         text = format_count(tokens_of(row), "short")
-        bars += [Bar(rows.short(name), parts, text)] if parts else []
+        if parts:
+            bars.append(Bar(rows.short(name), parts, text, words=words))
     if not bars or not share:
         return "no call reports its prompt and its answer"
     title = f"{share.capitalize()} of all tokens are prompt"
@@ -90,17 +97,19 @@ def _kinds_of(row: Row) -> list[Figure]:
 
 def build_sizes(rows: Rows) -> Found:
     """Build the prompts and answers of the middle 80% of calls."""
-    lines: dict[str, list[Dot]] = {}
-    for kind, color in (("prompt_tokens", "ink"), ("completion_tokens", "soft")):
+    found: dict[str, list[Dot]] = {name: [] for name in rows.shown}
+    for noun, color, kind in _SIZES:
         for name, row in rows.each("tokens_per_response", tokens=kind):
             low, median, high = (
                 figure_of("tokens_per_response", rank, row)
                 for rank in ("p10", "p50", "p90")
             )
-            dot = Dot(rows.short(name), color, median, low, high, "", color == "soft")
             if median.is_known:
-                lines.setdefault(name, []).append(dot)
-    dots = [lines[name] for name in rows.shown if name in lines]
+                least, half, most = map(format_count, (low, median, high))
+                words = f"{noun} {half} ({least} to {most})"
+                dot = Dot(rows.short(name), color, median, low, high, words=words)
+                found[name].append(replace(dot, is_hollow=color == "soft"))
+    dots = [row for row in found.values() if row]
     prompts = [row[0] for row in dots if row[0].color == "ink"]
     if not prompts:
         return "no call reports its prompt and its answer"
@@ -156,7 +165,9 @@ def build_cut_off(rows: Rows) -> Found:
             rate = figure_of("truncation_rate", "response_rate", row)
             low, high = map(Figure, wilson_interval(row["responses_truncated"], base))
             text = f"{format_count(_cut(row))} of {row['responses']:,}"
-            dots.append(Dot(rows.short(name), rows.color(name), rate, low, high, text))
+            words = f"{text} ({percent(low)} to {percent(high)})"
+            label, color = rows.short(name), rows.color(name)
+            dots.append(Dot(label, color, rate, low, high, text, words=words))
     if not dots:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls that say how they ended"
     count, were = format_count(cut, words=True), "was" if cut.value == 1 else "were"

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from toolkit.formatting.figures import sum_figures
-from toolkit.formatting.text import format_count
 from toolkit.metrics.rates import ENOUGH_CALLS
-from toolkit.report.model import Bars, Chart, Dots, Heat, Timeline
+from toolkit.report.model import Bars, Chart, Heat
 from toolkit.report.series import amount_of, tokens_of
-from toolkit.report.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,33 +89,11 @@ def summary_of(chart: Chart) -> str:
         ]
         count, hour = max(cells)
         return f"Most calls: {count:,} ({hour})."
-    if isinstance(chart, Timeline):
-        lines = [
-            f"{name}: {', '.join(one.label for one in spells)}"
-            for name, spells in chart.rows
-        ]
-    elif isinstance(chart, Dots):
-        lines = [f"{row[-1].label}: {_of_dots(row, chart)}" for row in chart.rows]
-    else:
-        lines = [f"{bar.label}: {_of_bar(bar, chart)}" for bar in chart.bars]
+    rows: Sequence[Sequence[Bar | Dot]] = (
+        [[bar] for bar in chart.bars] if isinstance(chart, Bars) else chart.rows
+    )
+    lines = []
+    for row in rows:
+        words = filter(None, (one.words or one.text for one in row))
+        lines.append(f"{row[0].label}: {', '.join(words)}")
     return "; ".join(lines) + "."
-
-
-def _of_dots(row: Sequence[Dot], chart: Dots) -> str:
-    """Return the dots of a row in words, each with its span."""
-    write = percent if chart.kind == "share" else format_count
-    names = {color: f"{name} " for name, color, _ in chart.legend}
-    texts = []
-    for dot in row:
-        span = f" ({write(dot.low)} to {write(dot.high)})" if dot.low.is_known else ""
-        texts.append(f"{names.get(dot.color, '')}{dot.text or write(dot.value)}{span}")
-    return row[-1].text if row[0].is_hollow else ", ".join(texts)
-
-
-def _of_bar(bar: Bar, chart: Bars) -> str:
-    """Return a bar in words, with its parts if it lies and they have names."""
-    names = {(color, mark): name for name, color, mark in chart.legend}
-    parts = [f"{names[one.color, one.mark]} {format_count(one.value)}"
-             for one in bar.parts if names and not chart.upright]  # fmt: skip
-    total = format_count(sum_figures(part.value for part in bar.parts))
-    return ", ".join(parts) or bar.text or total

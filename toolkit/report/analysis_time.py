@@ -13,12 +13,12 @@ from toolkit.errors import plural
 from toolkit.expressions.model_families import FAMILY_RULES, families
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.expressions.time_ranges import zone_of
-from toolkit.formatting.dates import MONTHS, WEEKDAYS, format_day
+from toolkit.formatting.dates import MONTHS, WEEKDAYS, format_day, format_range
 from toolkit.formatting.figures import Figure, sum_figures
 from toolkit.formatting.text import format_count, format_name
 from toolkit.metrics.calendar import instant
 from toolkit.metrics.rates import ENOUGH_CALLS
-from toolkit.report.model import Bar, Bars, Heat, Part, Spell, Timeline
+from toolkit.report.model import Bar, Bars, Heat, Part
 from toolkit.report.series import (
     REST,
     amount_of,
@@ -37,6 +37,7 @@ _MOST_PARTS = 6  # of a column, beside the others
 _MOST_TEXTS = 14  # columns with a text above
 _MOST_MODELS = 6  # of the chart of versions
 _WINDOW = 12  # hours
+_DAY = timedelta(days=1)
 _UNITS = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month", "1q": "quarter"}
 
 
@@ -107,6 +108,7 @@ def _columns(
              for value, color in zip(values, colors, strict=True)],
             format_count(values[0]) if has_text else "",
             Figure(old),
+            format_count(sum_figures(values)),
         )
         for row, values, old in zip(periods, parts, olds, strict=False)
     ]  # fmt: skip
@@ -210,38 +212,37 @@ def build_versions(rows: Rows) -> Found:
         .filter(pl.struct(by).rle_id().is_first_distinct())
         # A version ends where the next one begins.
         .with_columns(
-            end=following.fill_null(pl.col("last")),
-            versions=pl.len().cast(pl.Int64).over("model"),
-            place=pl.int_range(pl.len()).over("model"),
+            end=following.fill_null(pl.col("last")), versions=pl.len().over("model")
         )
         .filter(pl.col("versions") > 1)
-        .sort(-pl.col("versions"), "model", "place")
+        .sort(pl.col("versions").cast(pl.Int64), descending=True, maintain_order=True)
     )
     if spells.is_empty():
         return f"no change in {plural(days['model'].n_unique(), 'model')}"
     start, end = min(spells["period"]), max(spells["end"])
-    lines: dict[str, list[Spell]] = {}
+    bars: dict[str, Bar] = {}
     for name, version, first, last in spells.select(*by, "period", "end").rows():
-        share, until = ((at - start) / (end - start) for at in (first, last))
+        if name not in bars:
+            label = rows.short(series_name({"model": name}, by[:1]))
+            offset = [Part(Figure((first - start) / _DAY), "ground")]
+            bars[name] = Bar(label, offset if first > start else [])
         label = format_name(version.removeprefix("fp_"))[:4]
-        line = lines.setdefault(series_name({"model": name}, by[:1]), [])
-        line.append(Spell(share, until, label, "pale"))
-    for name, line in lines.items():
-        line[-1] = replace(line[-1], color=rows.color(name))
-    shown = [(rows.short(name), line) for name, line in lines.items()]
-    ticks = [start, start + (end - start) / 2]
-    if plan.within.start and plan.within.start > ticks[1] + (end - start) / 4:
-        ticks.append(plan.within.start.astimezone(start.tzinfo))
-    marks = [((at - start) / (end - start), format_day(at, "short")) for at in ticks]
+        part = Part(Figure((last - first) / _DAY), "pale", label=label)
+        bars[name].parts.append(part)
+    shown = [
+        replace(bar, words=", ".join(one.label for one in bar.parts if one.label))
+        for bar in bars.values()
+    ]
     below = f"{len(shown):,} models changed. " if len(shown) > _MOST_MODELS else ""
-    note = "First four characters of system_fingerprint"
-    chart = Timeline(shown[:_MOST_MODELS], marks)
+    note = f"First four characters of system_fingerprint, {format_range(start, end)}"
+    chart = Bars(shown[:_MOST_MODELS], "count")
     return _change_title(rows, spells), note, chart, below + _answered(rows)
 
 
 def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
     """Return which models changed their version in the range."""
-    changes, since = spells.filter(pl.col("place") > 0), rows.plan.within.start
+    since = rows.plan.within.start
+    changes = spells.filter(pl.col("model").is_first_distinct().not_())
     if since is not None:
         changes = changes.filter(pl.col("period") >= instant(since, rows.plan.tz))
     if changes.is_empty():
@@ -257,15 +258,11 @@ def _change_title(rows: Rows, spells: pl.DataFrame) -> str:
 def _answered(rows: Rows) -> str:
     """Return whether the models that were asked for are those that answered."""
     table = rows.tables.table("drift").drop_nulls("differs")
-    asked, got = (
-        families(table[name], FAMILY_RULES) for name in ("requested_model", "model")
-    )
-    other = sum(
-        count
-        for a_model, one, count in zip(asked, got, table["responses"], strict=True)
-        if not one.startswith(a_model)
-    )
+    asked = families(table["requested_model"], FAMILY_RULES)
+    got = families(table["model"], FAMILY_RULES)
+    is_same = pl.select(pl.lit(got).str.starts_with(pl.lit(asked))).to_series()
     total = int(table["responses"].sum())
+    other = int(table.filter(~is_same)["responses"].sum())
     if not total:
         return ""
     found = f"another one answered {other:,}" if other else "the same in all"

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from toolkit.formatting.markdown import SIGNS, code_span
 from toolkit.formatting.text import format_count, format_name, format_usd
 from toolkit.report.html import environment
-from toolkit.report.model import Bars, Dots, Timeline
+from toolkit.report.model import Bars, Dots
 from toolkit.report.wording import percent, usd
 
 if TYPE_CHECKING:
@@ -81,8 +81,6 @@ def _names_of(content: ReportContent) -> Iterable[str | None]:
             yield from (bar.label for bar in chart.bars if not chart.upright)
         elif isinstance(chart, Dots):
             yield from (row[0].label for row in chart.rows)
-        elif isinstance(chart, Timeline):
-            yield from (name for name, _ in chart.rows)
 
 
 def _code(text: str) -> Markup:

@@ -16,14 +16,14 @@ from toolkit.report.drawing import (
     thinned,
     ticks_of,
 )
-from toolkit.report.model import Bars, Dots, Heat, Timeline
+from toolkit.report.model import Bars, Dots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from markupsafe import Markup
 
-    from toolkit.report.model import Bar, Color, Tile
+    from toolkit.report.model import Bar, Color, Heat, Tile
 
 _WIDTH, _NAMES = 320, 122  # of a tile, and of the names in it
 _BELOW = 4.3  # from the middle of a line to the ground of its text
@@ -37,10 +37,8 @@ def draw_tile(tile: Tile) -> Markup:
         height = (_draw_columns if chart.upright else _draw_bars)(drawing, chart)
     elif isinstance(chart, Dots):
         height = _draw_dots(drawing, chart)
-    elif isinstance(chart, Heat):
-        height = _draw_heat(drawing, chart)
     else:
-        height = _draw_timeline(drawing, chart)
+        height = _draw_heat(drawing, chart)
     return drawing.svg(f"{tile.title}. {tile.summary}", "chart", (_WIDTH, height))
 
 
@@ -55,7 +53,13 @@ def _draw_bars(drawing: Drawing, chart: Bars) -> float:
         x, high = left, row - (10.0 if row > 20 else 8.0)
         for part in bar.parts:
             if wide := size_of(part.value) * scale:
-                drawing.part(x, y + (row - high) / 2, wide, high, part.color, part.mark)
+                shown = wide - 1.5 if part.label else wide  # the ground between them
+                drawing.part(
+                    x, y + (row - high) / 2, shown, high, part.color, part.mark
+                )
+            if part.label and text_width(part.label) < wide - 4:
+                middle = x + wide / 2, y + row / 2 + _BELOW
+                drawing.text(*middle, (part.label, "i center"))
             x += wide
         drawing.text(min(x + 6, _WIDTH - texts), y + row / 2 + _BELOW, (bar.text, "i"))
         y += row
@@ -158,29 +162,6 @@ def _draw_heat(drawing: Drawing, chart: Heat) -> float:
     bottom = 6.0 + high * len(chart.rows)
     drawing.below(chart.columns, left, wide, bottom + 16)
     return bottom + 22
-
-
-def _draw_timeline(drawing: Drawing, chart: Timeline) -> float:
-    """Draw stretches of time; their label is inside if it fits."""
-    left, high = _room(name for name, _ in chart.rows), 30
-    wide = _WIDTH - left
-    for line, (name, spells) in enumerate(chart.rows):
-        y = 4.0 + high * line
-        drawing.name(0, y + 15, name, left - 8)
-        for spell in spells:
-            x, size = left + wide * spell.start, wide * (spell.end - spell.start) - 1.5
-            drawing.part(x, y, size, 22, "pale", "solid")
-            if spell.color != "pale":
-                drawing.part(x, y + 19, size, 3, spell.color, "solid")
-            if text_width(spell.label) < size - 4:
-                drawing.text(x + size / 2, y + 14.5, (spell.label, "i center"))
-    bottom, end = 4.0 + high * len(chart.rows), -8.0
-    for share, text in chart.ticks:
-        x = min(left + wide * share, _WIDTH - text_width(text))
-        if x > end + 8:
-            drawing.text(x, bottom + 12, (text, "m"))
-            end = x + text_width(text)
-    return bottom + 18
 
 
 def _draw_legend(drawing: Drawing, legend: Sequence[tuple[str, Color, str]]) -> float:
