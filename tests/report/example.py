@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.content import what_to_do
 from toolkit.report.model import (
     Analysis,
     Answer,
@@ -43,7 +44,6 @@ from toolkit.report.model import (
     Trust,
     Waste,
 )
-from toolkit.report.summary import what_to_do
 
 COLORS = {
     "gpt-4o": "a1",

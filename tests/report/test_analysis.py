@@ -17,9 +17,8 @@ from toolkit.metrics.rates import wilson_interval
 from toolkit.pricing.price_file import PriceFile
 from toolkit.report.analysis import TILES, build_analysis
 from toolkit.report.inputs import Plan, collect_inputs, price
-from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import Bars, Dots, Heat
-from toolkit.report.series import Names, short_names
+from toolkit.report.tables import MetricTables, Names, short_names
 
 if TYPE_CHECKING:
     from toolkit.report.model import Analysis, Tile

@@ -21,7 +21,7 @@ from tests.report.example import (
     rename,
 )
 from toolkit.formatting.figures import UNKNOWN
-from toolkit.report.html import to_html
+from toolkit.report.formats import to_html
 
 EMPTY = {"meta", "br", "img", "link", "hr"}
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.content import build_answer, build_figures, what_to_do
 from toolkit.report.model import Gap, Head, Loss, Trust, Waste
-from toolkit.report.series import Names, series_name, short_names
 from toolkit.report.spending import build_course, build_models, build_tags
-from toolkit.report.summary import build_answer, build_figures, what_to_do
+from toolkit.report.tables import Names, series_name, short_names
 
 FIRST = datetime(2026, 11, 3, tzinfo=UTC)
 OWN = {"model": "of-our-own", "provider": None}

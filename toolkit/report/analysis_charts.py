@@ -10,24 +10,22 @@ from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_count, format_name, format_usd, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS, wilson_interval
-from toolkit.report.analysis_time import about
-from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bar, Bars, Dot, Dots, Part
-from toolkit.report.series import (
+from toolkit.report.tables import (
     amount_of,
     cost_per_1000,
+    figure_of,
     priced_calls,
     split,
     tokens_of,
 )
-from toolkit.report.wording import calls, percent
+from toolkit.report.wording import about, calls, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toolkit.report.analysis_rows import Found, Rows
-    from toolkit.report.model import Mark
-    from toolkit.report.series import Row
+    from toolkit.report.model import Found, Mark
+    from toolkit.report.tables import Row, Rows
 
 _MOVED = 0.05  # a share that moved less is the same
 _MOST_BARS = 8

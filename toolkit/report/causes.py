@@ -16,12 +16,11 @@ from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.report.model import Cause, Causes, Head
-from toolkit.report.series import ALL_CALLS, cost_of, priced_calls
+from toolkit.report.tables import ALL_CALLS, cost_of, priced_calls
 from toolkit.report.wording import calls, fraction, percent, usd
 
 if TYPE_CHECKING:
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Names, Row
+    from toolkit.report.tables import MetricTables, Names, Row
 
 
 class _Effect(NamedTuple):

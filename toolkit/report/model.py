@@ -306,6 +306,8 @@ class Heat(_Data):
 
 
 Chart: TypeAlias = Bars | Dots | Heat
+# Title, note, chart, and what is left out; or why there is no chart.
+Found: TypeAlias = tuple[str, str, Chart, str] | str
 
 
 class Tile(_Data):

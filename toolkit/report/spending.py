@@ -20,9 +20,8 @@ from toolkit.formatting.text import (
     join_words,
 )
 from toolkit.report.causes import main_reason
-from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Course, Head, ModelRow, Models, Series, Tag, TagRow
-from toolkit.report.series import REST, amount_of, cost_of, split, tokens_of
+from toolkit.report.tables import REST, amount_of, cost_of, figure_of, split, tokens_of
 from toolkit.report.wording import calls, fraction, label_of, usd
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.report.causes import Change
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Names, Row
+    from toolkit.report.tables import MetricTables, Names, Row
 
 _MOST_SERIES = 5  # of a column
 _MOST_VALUES, _MOST_TAGS = 7, 2

@@ -21,6 +21,7 @@ from toolkit.report.drawing import (
     ticks_of,
     write,
 )
+from toolkit.report.model import Bar, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from toolkit.formatting.text import UsdStyle
     from toolkit.report.drawing import Run
-    from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount
+    from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount, Mark
 
     _Label: TypeAlias = tuple[float, Sequence[Run]]  # its middle, and its runs
 
@@ -58,20 +59,14 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     empty = 0
     while course.empty and empty < count and not size_of(course.totals[empty]):
         empty += 1
-    texts = _texts_above(course.totals[empty:], style, slot)
+    bars, texts = [], _texts_above(course.totals[empty:], style, slot)
     for place, text in enumerate(texts, empty):
-        x, bar = left + slot * (place + 0.13), slot * 0.74
-        mark = "solid" if course.is_whole[place] else "hatched"
-        sizes = (size_of(one.values[place]) * scale for one in series)
-        parts = [
-            (size, one.color, mark) for size, one in zip(sizes, series, strict=True)
-        ]
-        y = drawing.stack(x, bottom, bar, parts)
+        mark: Mark = "solid" if course.is_whole[place] else "hatched"
+        parts = [Part(one.values[place], one.color, mark) for one in series]
         if size_of(course.unpriced[place]):
-            y -= 8
-            drawing.part(x, y, bar, 7, "", "dotted")
-        weight = " b" if place == count - 1 else ""
-        drawing.text(x + bar / 2, y - 6, (text, f"i{weight} center"))
+            parts.append(Part(course.unpriced[place], "", "dotted"))
+        bars.append(Bar("", parts, text))
+    drawing.columns(bars, left + slot * empty, slot, bottom, scale, "i b center")
     room = max(slot * empty, 60)
     size = max(8, min(len(course.empty) // 2 + 3, int(room / 6.5)))
     for line, words in enumerate(wrap(course.empty, size)[::-1] if empty else []):
@@ -98,18 +93,15 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
 
 def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list[str]:
     """Return a text above each column, or above every second one for lack of room."""
-    is_large = all(size_of(one) >= 10 for one in totals if one.is_known)
-    for form in (style, 0) if is_large and style != "short" else (style,):
-        texts = [write(one, "usd", form) for one in totals]
-        if text_width(UNKNOWN_TEXT) < slot:
-            texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
-        close = [text.replace(" ", "") for text in texts]
-        plain = [text.replace("$", "") for text in close]
-        for found in (texts, close, plain):
-            if all(text_width(text, bold=True) < slot for text in found):
-                return found
-    plain[-2::-2] = [""] * (len(plain) // 2)
-    return plain
+    texts = [write(one, "usd", style) for one in totals]
+    if text_width(UNKNOWN_TEXT) < slot:
+        texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
+    if all(text_width(text, bold=True) < slot for text in texts):
+        return texts
+    texts = [text.replace(" ", "").replace("$", "") for text in texts]
+    if any(text_width(text, bold=True) >= slot for text in texts):
+        texts[-2::-2] = [""] * (len(texts) // 2)
+    return texts
 
 
 def draw_spark(figure: KeyFigure) -> Markup:

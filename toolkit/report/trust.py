@@ -26,19 +26,23 @@ from toolkit.formatting.text import (
 from toolkit.metrics.registry import METRICS
 from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import LINE_COUNTS
-from toolkit.report.lines import count_lines
-from toolkit.report.metric_tables import figure_of, row_of
+from toolkit.report.inputs import count_lines
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
-from toolkit.report.series import cost_of, priced_calls, short_names, tokens_of
+from toolkit.report.tables import (
+    cost_of,
+    figure_of,
+    priced_calls,
+    row_of,
+    short_names,
+    tokens_of,
+)
 from toolkit.report.wording import WORDS, calls, local, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toolkit.report.inputs import ReportInputs
-    from toolkit.report.lines import RangeLines
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Row
+    from toolkit.report.inputs import RangeLines, ReportInputs
+    from toolkit.report.tables import MetricTables, Row
 
 _MOST_NAMES = 3
 _ESTIMATE = (
