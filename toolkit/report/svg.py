@@ -93,14 +93,17 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
 
 def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list[str]:
     """Return a text above each column, or above every second one for lack of room."""
-    texts = [write(one, "usd", style) for one in totals]
-    if text_width(UNKNOWN_TEXT) < slot:
-        texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
-    if all(text_width(text, bold=True) < slot for text in texts):
-        return texts
-    texts = [text.replace(" ", "").replace("$", "") for text in texts]
-    if any(text_width(text, bold=True) >= slot for text in texts):
-        texts[-2::-2] = [""] * (len(texts) // 2)
+    is_large = style != "short" and all(
+        size_of(one) >= 10 for one in totals if one.is_known
+    )
+    for form, signs in ((style, ""), (style, "$ "), (0 if is_large else style, "$ ")):
+        texts = [write(one, "usd", form) for one in totals]
+        if text_width(UNKNOWN_TEXT) < slot:
+            texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
+        texts = [text.translate(dict.fromkeys(map(ord, signs))) for text in texts]
+        if all(text_width(text, bold=True) < slot for text in texts):
+            return texts
+    texts[-2::-2] = [""] * (len(texts) // 2)
     return texts
 
 
