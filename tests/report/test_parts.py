@@ -134,9 +134,9 @@ def test_certainty() -> None:
     # As many tokens without a price in both weeks.
     few = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 1, **OWN)
     assert certainty(before, now, *few) == (
-        "20 of the 21 calls are priced exactly. The other 1 is in no cost; "
-        "such calls used about as many tokens in both weeks (1.1k, then 1.1k), so "
-        "they do not explain the fall."
+        "20 of the 21 calls are priced exactly. The other 1 is in no cost; they used "
+        "1.1k tokens in the week before and 1.1k in this one, which does not explain "
+        "the fall."
     )
     # 20 calls moved to a model without a price: 22,000 tokens, worth the change.
     moved = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 21, **OWN)
@@ -243,21 +243,6 @@ def test_a_log_that_began_in_the_week_before_is_not_compared() -> None:
         "The week cost $0.07; of the week before the log has a part."
     )
     assert "The log begins on 15 Nov 2026" in answer.certainty
-
-
-def test_too_few_tokens_are_not_called_as_many() -> None:
-    """10,000 calls' worth before, one now: not about as many."""
-    before = calls("2026-11-10", 100), calls("2026-11-10", 5, **OWN)
-    answer = build_answer(
-        tables_of(*before, calls("2026-11-20", 10), calls("2026-11-20", 1, **OWN)),
-        "",
-        None,
-        (),
-    )
-    assert (
-        "they used 5.5k tokens in the week before and 1.1k in this one, too little to "
-        "explain the fall." in answer.certainty
-    )
 
 
 def test_top_names_so_many_series_and_sums_the_others() -> None:

@@ -206,7 +206,7 @@ _DAY = timedelta(days=1)
 _UNITS = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month", "1q": "quarter"}
 
 
-def build_tokens(rows: Rows) -> Found:
+def _build_tokens(rows: Rows) -> Found:
     """Build tokens in each period by series."""
     shown, others = split(rows.all, _MOST_PARTS)
     shown = sorted(shown, key=lambda name: (rows.color(name), name))
@@ -231,7 +231,7 @@ def build_tokens(rows: Rows) -> Found:
     return found if isinstance(found, str) else (_weekend(rows) or found[0], *found[1:])
 
 
-def build_calls(rows: Rows) -> Found:
+def _build_calls(rows: Rows) -> Found:
     """Build calls in each period, and in the range before."""
     plan, usage = rows.plan, rows.tables.row("token_usage")
     count, old, before = usage["responses"], usage.get("responses_before"), []
@@ -314,7 +314,7 @@ def _weekend(rows: Rows) -> str:
     return f"A weekend day has {share} of a weekday's tokens" if share else ""
 
 
-def build_hours(rows: Rows) -> Found:
+def _build_hours(rows: Rows) -> Found:
     """Build calls by weekday and hour."""
     table = rows.tables.table("response_volume", by=()).drop_nulls("hour")
     counts = {(day, hour): count for day, hour, count
@@ -351,7 +351,7 @@ def _weekdays(rows: Rows) -> list[int]:
     return sorted((first + timedelta(days=n)).isoweekday() for n in range(count))
 
 
-def build_versions(rows: Rows) -> Found:
+def _build_versions(rows: Rows) -> Found:
     """Build which version answered most calls of a model on each day."""
     plan, by = rows.plan, ("model", "system_fingerprint")
     since = plan.spans[0].start if plan.spans else plan.within.start
@@ -431,9 +431,9 @@ def _answered(rows: Rows) -> str:
 
 
 _BUILDERS: dict[str, Callable[[Rows], Found]] = {
-    "token_usage": build_tokens,
-    "calls": build_calls,
-    "response_volume": build_hours,
+    "token_usage": _build_tokens,
+    "calls": _build_calls,
+    "response_volume": _build_hours,
     "token_kinds": charts.build_kinds,
     "tokens_per_response": charts.build_sizes,
     "cost": charts.build_costs,
@@ -442,5 +442,5 @@ _BUILDERS: dict[str, Callable[[Rows], Found]] = {
     "finish_reasons": charts.build_endings,
     "tool_calls": charts.build_tools,
     "usage_coverage": charts.build_coverage,
-    "drift": build_versions,
+    "drift": _build_versions,
 }

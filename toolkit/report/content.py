@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from toolkit.report.inputs import Plan, ReportInputs
-    from toolkit.report.model import Gap, Kind, Loss, Trust, Waste
+    from toolkit.report.model import Kind, Trust, Waste
     from toolkit.report.provenance import Options
     from toolkit.report.tables import Row
 
@@ -65,9 +65,6 @@ def build_content(
     has_calls = bool(tables.row("token_usage")["responses"])
     # Nothing is known if all that there is could not be counted.
     is_known = bool(plan.last_call or has_calls or not left_out)
-    if not is_known:
-        tables = MetricTables(inputs, plan._replace(compares=False))
-        _compute(tables, len(names.colors))
     restated = build_restated(earlier, tables, inputs) if earlier else None
     periods = build_periods(tables) if is_known else []
     uses_clock = bool(plan.budgets) or any(
@@ -206,10 +203,8 @@ def build_answer(
         because = f", {reason}" if change and reason else ""
         part = f"; of the {unit} before the log has a part" if began else ""
         more = f"{change}{because}{part}{_gap(cost, trust)}"
-        cost_words = (
-            f"cost {usd(spent)}" if plan.is_over else f"has cost {usd(spent)} so far"
-        )
-        headline = f"{name} {cost_words}{more}."
+        has, so_far = ("", "") if plan.is_over else ("has ", " so far")
+        headline = f"{name} {has}cost {usd(spent)}{so_far}{more}."
     else:
         tokens = tokens_of(usage)
         used = format_count(tokens, "sentence", words=True)
@@ -233,14 +228,13 @@ def build_answer(
 
 def what_to_do(waste: Waste | None, trust: Trust) -> list[str]:
     """Return the things to do that are about most money, of all parts."""
-    rows: list[tuple[Figure, Loss | Gap]] = []
-    rows += [(row.cost, row) for row in (waste.rows if waste else [])]
-    rows += [(row.could_add, row) for row in trust.rows]
-    rows = sorted(
-        (one for one in rows if amount_of(one[0])), key=lambda one: -amount_of(one[0])
-    )
+    amounts = [(row.cost, row.label, row.todo) for row in (waste.rows if waste else [])]
+    amounts += [(row.could_add, row.label, row.todo) for row in trust.rows]
+    amounts.sort(key=lambda one: -amount_of(one[0]))
     return [
-        f"{row.label} ({usd(amount)}): {row.todo}" for amount, row in rows[:_MOST_TO_DO]
+        f"{label} ({usd(amount)}): {todo}"
+        for amount, label, todo in amounts[:_MOST_TO_DO]
+        if amount_of(amount)
     ]
 
 
@@ -301,12 +295,7 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
     moved = abs(now.number - before.number)
     if 2 * moved * (cost["cost"] or 0) >= abs(change.number) * known > 0:
         return f"{used}, so the {went} in known cost may not be one in cost."
-    if 10 * moved > before.number:
-        return f"{used}, too little to explain the {went}."
-    return (
-        f"{text}; such calls used about as many tokens in both {unit}s ({old}, then "
-        f"{new}), so they do not explain the {went}."
-    )
+    return f"{used}, which does not explain the {went}."
 
 
 def _chance_range(tables: MetricTables) -> tuple[Figure, Figure]:
@@ -346,26 +335,16 @@ def build_figures(tables: MetricTables, *, is_known: bool = True) -> list[KeyFig
 
     Without `is_known` all of them are unknown, also the number of calls.
     """
-    found = []
+    plan, found = tables.plan, []
     for name, label, kind, metric, measure in _KEY_FIGURES:
         row = tables.row(metric)
         now, before = (_value(row, metric, measure, end) for end in ("", "_before"))
-        spans = tables.spans(metric).tail(_POINTS) if tables.plan.spans else None
-        found.append(
-            KeyFigure(
-                name,
-                label,
-                kind,
-                now if is_known else UNKNOWN,
-                before,
-                _words(name, row, now, before),
-                [
-                    _value(one, metric, measure)
-                    for one in ([] if spans is None else spans.to_dicts())
-                ],
-                row["responses"] if name == "cut_off" else None,
-            )
-        )
+        shown = now if is_known else UNKNOWN
+        words = _words(name, row, now, before)
+        spans = tables.spans(metric).tail(_POINTS).to_dicts() if plan.spans else []
+        points = [_value(one, metric, measure) for one in spans]
+        of = row["responses"] if name == "cut_off" else None
+        found.append(KeyFigure(name, label, kind, shown, before, words, points, of))
     return found
 
 

@@ -282,7 +282,11 @@ def write_report(
     read = collect_inputs(sources, options)
     inputs = price(read, known, plan.by)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
-    plan = plan._replace(last_call=latest.item())
+    last_call = latest.item()
+    # Without a call that has a date there is nothing to compare.
+    plan = plan._replace(
+        last_call=last_call, compares=plan.compares and last_call is not None
+    )
     given: Options = {
         "prices": None if prices is None else os.fspath(prices),
         "against": None if against is None else os.fspath(against),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -39,53 +39,63 @@ _MOST_ROWS = 11  # of the table of series
 # --- Over time -----------------------------------------------------------------------
 
 
+class _Span(NamedTuple):
+    """A span of the course.
+
+    `nothing` is what a series without calls cost in it: unknown before the first call
+    of the log and after its last one.
+    """
+
+    start: date
+    cost: Figure
+    unpriced: Figure
+    is_whole: bool
+    nothing: Figure
+
+
 def build_course(tables: MetricTables, names: Names) -> Course | None:
     """Build known cost over the spans that end with the range; None for one span."""
     plan, first_call = tables.plan, names.first_call
     if len(plan.spans) < 2 or first_call is None:
         return None
-    zone = zone_of(plan.tz)
+    zone, last_call = zone_of(plan.tz), plan.last_call or first_call
     began = datetime.combine(first_call.astimezone(zone), time(), zone)
-    totals = tables.spans("cost").to_dicts()
-    places = {row["period"]: place for place, row in enumerate(totals)}
-    starts = [row["period"].astimezone(zone).date() for row in totals]
-    # What was before the log, and after its last call, is unknown.
-    last_call = plan.last_call or first_call
-    nothing = [
-        Figure(0)
-        if row["period_end"] > first_call and row["period"] <= last_call
-        else UNKNOWN
-        for row in totals
-    ]
-    costs = [cost_of(row) + there for row, there in zip(totals, nothing, strict=True)]
-    is_whole = [
-        began <= row["period"] < row["period_end"] <= plan.now for row in totals
-    ]
-    by_series: dict[str, list[Figure]] = {}
+    spans: dict[datetime, _Span] = {}
+    for row in tables.spans("cost").to_dicts():
+        start, end = row["period"], row["period_end"]
+        nothing = Figure(0) if end > first_call and start <= last_call else UNKNOWN
+        spans[start] = _Span(
+            start.astimezone(zone).date(),
+            cost_of(row) + nothing,
+            figure_of("cost", "unpriced_share", row),
+            began <= start < end <= plan.now,
+            nothing,
+        )
+    found = list(spans.values())
+    by_series: dict[str, dict[datetime, Figure]] = {}
     for row in tables.spans("cost", by=plan.by, fill=False).to_dicts():
-        if row["period"] is not None:
-            values = by_series.setdefault(names.of(row), [*nothing])
-            values[places[row["period"]]] = cost_of(row)
+        by_series.setdefault(names.of(row), {})[row["period"]] = cost_of(row)
+    series = {
+        name: [costs.get(start, span.nothing) for start, span in spans.items()]
+        for name, costs in by_series.items()
+    }
     unit = "period" if plan.unit == "range" else plan.unit
-    shares = [figure_of("cost", "unpriced_share", row) for row in totals]
     by = " and ".join(map(label_of, plan.by))
     weeks = "; weeks begin on Monday" if unit == "week" else ""
     note = f"US dollars, at least{f', by {by}' if by else ''}{weeks} ({plan.tz})"
-    is_cut = any(
-        there.is_known and not whole
-        for there, whole in zip(nothing, is_whole, strict=True)
-    )
-    notes = [_course_note(shares, unit), f"Hatched: not a whole {unit}." * is_cut]
-    day = format_day(first_call.astimezone(zone).date(), "short")
+    is_cut = any(one.nothing.is_known and not one.is_whole for one in found)
+    notes = [_course_note(found, unit), f"Hatched: not a whole {unit}." * is_cut]
+    day = format_day(began.date(), "short")
+    starts = [one.start for one in found]
     return Course(
-        Head(f"Cost by {unit}", _course_title(costs, starts, is_whole, unit), note),
+        Head(f"Cost by {unit}", _course_title(found, unit), note),
         starts,
         _labels(starts, plan.unit),
-        is_whole,
-        costs,
-        shares,
-        _largest(by_series, names, plan.top),
-        "" if nothing[0].is_known else f"no log before {day}",
+        [one.is_whole for one in found],
+        [one.cost for one in found],
+        [one.unpriced for one in found],
+        _largest(series, names, plan.top),
+        "" if found[0].nothing.is_known else f"no log before {day}",
         " ".join(filter(None, notes)),
     )
 
@@ -119,24 +129,21 @@ def _largest(
     return found
 
 
-def _course_title(
-    costs: Sequence[Figure], starts: Sequence[date], is_whole: Sequence[bool], unit: str
-) -> str:
+def _course_title(spans: Sequence[_Span], unit: str) -> str:
     """Return the answer of the course: how the last span compares with the others."""
-    spans = zip(costs, starts, is_whole, strict=True)
-    whole = [(cost.number, at) for cost, at, over in spans if over and cost.is_known]
-    if not any(map(amount_of, costs)):
+    whole = [one for one in spans if one.is_whole and one.cost.is_known]
+    if not any(amount_of(one.cost) for one in spans):
         return f"No {unit} has a known cost"
-    if not costs[-1].is_known:
+    if not spans[-1].cost.is_known:
         return f"The last {unit} has no known cost"
-    if not whole:
-        return f"No whole {unit} is logged yet"
-    if len(whole) == 1:
-        return f"The first whole {unit} with a known cost"
-    ranked, last = sorted(number for number, _ in whole), whole[-1][0]
-    since = format_day(whole[0][1], "full" if unit in {"month", "quarter"} else "short")
+    if len(whole) < 2:
+        first = f"The first whole {unit} with a known cost"
+        return first if whole else f"No whole {unit} is logged yet"
+    ranked = sorted(one.cost.number for one in whole)
+    last, is_long = whole[-1].cost.number, unit in {"month", "quarter"}
+    since = format_day(whole[0].start, "full" if is_long else "short")
     is_end = last in (ranked[0], ranked[-1]) and ranked.count(last) == 1
-    if is_whole[-1] and len(whole) > 2 and is_end:
+    if spans[-1].is_whole and len(whole) > 2 and is_end:
         rank = "lowest" if last == ranked[0] else "highest"
         return f"The {rank} known cost of {len(whole)} {unit}s since {since}"
     low, high = (usd(Figure(number)) for number in (ranked[0], ranked[-1]))
@@ -146,9 +153,9 @@ def _course_title(
     return f"{between} in {each} since {since}"
 
 
-def _course_note(shares: Sequence[Figure], unit: str) -> str:
+def _course_note(spans: Sequence[_Span], unit: str) -> str:
     """Return what is dotted: calls without a price, and their share of a span."""
-    known = sorted(share.number for share in shares if share.is_known and share.number)
+    known = sorted(share for one in spans if (share := amount_of(one.unpriced)))
     if not known:
         return ""
     low, high = (f"{100 * share:.0f}" for share in (known[0], known[-1]))
