@@ -47,7 +47,6 @@ _WIDTHS = {
 }
 _OTHER, _RESERVE, _BOLD = 0.57, 1.06, 1.07
 _SIZE = 12.5  # of text, in pixels
-LINE = 17.0  # between labels below each other
 _SLIMMEST = 0.2 * _SIZE  # width of a character
 
 
@@ -295,7 +294,7 @@ def draw_tile(tile: Tile) -> Markup:
 
 def _draw_bars(drawing: Drawing, chart: Bars) -> float:
     """Draw bars with names at their left and texts at their right."""
-    y, left = _draw_legend(drawing, chart.legend), _room(b.label for b in chart.bars)
+    y, left = 2.0, _room(bar.label for bar in chart.bars)
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
     peak = max(map(_total, chart.bars), default=0) or 1
     scale, row = (_WIDTH - left - texts - 8) / peak, 24 if len(chart.bars) < 6 else 20
@@ -318,50 +317,40 @@ def _draw_bars(drawing: Drawing, chart: Bars) -> float:
 
 
 def _draw_columns(drawing: Drawing, chart: Bars) -> float:
-    """Draw columns, with an axis or a text above each, and a legend beside them."""
-    top, bottom = 26.0, 174.0
+    """Draw columns, with an axis or a text above each."""
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
+    top, bottom = 26.0 if texts else 8.0, 174.0
     peak = max(map(_total, chart.bars), default=0) or 1
     ticks = [] if texts else ticks_of(peak, chart.kind)
     left = max((text_width(text) + 6 for _, text in ticks), default=0)
-    names = [shortened(name, 126, bold=True) for name, *_ in chart.legend]
-    right = max((text_width(name, bold=True) + 24 for name in names), default=0)
-    scale, slot = (bottom - top) / peak, (_WIDTH - left - right) / len(chart.bars)
-    drawing.grid(ticks, left, _WIDTH - right, bottom, scale)
+    scale, slot = (bottom - top) / peak, (_WIDTH - left) / len(chart.bars)
+    drawing.grid(ticks, left, _WIDTH, bottom, scale)
     bars = chart.bars
     if texts >= slot - 2:  # only the highest has room for its text
         bars = [bar if _total(bar) == peak else replace(bar, text="") for bar in bars]
     drawing.columns(bars, left, slot, bottom, scale)
     drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
-    y = 18.0
-    for name, (whole, color, mark) in zip(names, chart.legend, strict=True):
-        drawing.part(_WIDTH - right + 10, y - 8.5, 9, 9, color, mark)
-        runs = (name, f"t b {color_class(color)}")
-        drawing.text(_WIDTH - right + 24, y, runs, whole=whole)
-        y += 19
-    return max(196, y + 8)
+    return 196
 
 
 def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     """Draw rows of dots on one scale, each with a line over its range."""
-    top = _draw_legend(drawing, chart.legend)
-    left = _room(row[0].label for row in chart.rows)
+    top, row, left = 2.0, 22, _room(row[0].label for row in chart.rows)
     dots = [dot for row in chart.rows for dot in row]
     texts = max((text_width(dot.text) for dot in dots), default=0)
     figures = [one for dot in dots for one in (dot.value, dot.low, dot.high)]
     values = [size_of(one) for one in figures if one.is_known] or [1.0]
-    least = min((one for one in values if one), default=1.0) if chart.log else 0.0
-    peak, row = max(*values, least), 22
-    base = log10(least) if chart.log else 0.0
-    reach = (log10(peak) - base if chart.log else peak) or 1
-    bottom = top + row * len(chart.rows)
+    least, peak = min((one for one in values if one), default=1.0), max(values)
+    ticks = log_ticks(least, peak) if chart.log else ticks_of(peak, chart.kind)
     wide = _WIDTH - left - texts - (16 if texts else 8)
 
-    def place(value: float) -> float:
-        at = log10(max(value, least)) if chart.log else value
-        return left + 4 + wide * (at - base) / reach
+    def along(value: float) -> float:
+        return log10(max(value, least) / least) if chart.log else value
 
-    ticks = log_ticks(least, peak) if chart.log else ticks_of(peak, chart.kind)
+    def place(value: float) -> float:
+        return left + 4 + wide * along(value) / (along(peak) or 1)
+
+    bottom = top + row * len(chart.rows)
     for value, text in thinned(ticks, place):
         x, classes = place(value), "grid" if value else "axis"
         drawing.line(classes, x, top, x, bottom)
@@ -369,22 +358,20 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     for line, marks in enumerate(chart.rows):
         y = top + row * (line + 0.5)
         drawing.name(0, y + _BELOW, marks[0].label, left - 8)
-        known = [
-            (dot, place(size_of(dot.value))) for dot in marks if dot.value.is_known
-        ]
-        has_range = any(dot.low.is_known for dot, _ in known)
+        known = [dot for dot in marks if dot.value.is_known]
+        places = [place(size_of(dot.value)) for dot in known]
+        has_range = any(dot.low.is_known for dot in known)
         apart = 7 if has_range and len(known) > 1 else 0
         if len(known) > 1 and not has_range:
-            classes = f"s w {color_class(known[0][0].color)}"
-            drawing.line(classes, known[0][1], y, known[-1][1], y)
-        for number, (dot, x) in enumerate(known):
+            classes = f"s w {color_class(known[0].color)}"
+            drawing.line(classes, places[0], y, places[-1], y)
+        for number, (dot, x) in enumerate(zip(known, places, strict=True)):
             at = y + apart * (number - 0.5)
             if dot.low.is_known and dot.high.is_known:
                 low, high = place(size_of(dot.low)), place(size_of(dot.high))
                 drawing.line(f"s w {color_class(dot.color)}", low, at, high, at)
             drawing.dot(x, at, dot.color, is_hollow=dot.is_hollow)
-        text = next((dot.text for dot in marks if dot.text), "")
-        drawing.text(_WIDTH, y + _BELOW, (text, "i end"))
+        drawing.text(_WIDTH, y + _BELOW, (marks[-1].text, "i end"))
     return bottom + 22
 
 
@@ -407,22 +394,6 @@ def _draw_heat(drawing: Drawing, chart: Heat) -> float:
     bottom = 6.0 + high * len(chart.rows)
     drawing.below(chart.columns, left, wide, bottom + 16)
     return bottom + 22
-
-
-def _draw_legend(drawing: Drawing, legend: Sequence[tuple[str, Color, str]]) -> float:
-    """Draw what colours and marks mean, in lines; return where they end."""
-    x, y = 0.0, 2.0
-    for name, color, mark in legend:
-        text = shortened(name, _WIDTH - 20)
-        if x and x + 14 + text_width(text) > _WIDTH:
-            x, y = 0.0, y + LINE
-        if mark in {"dot", "hollow"}:
-            drawing.dot(x + 5, y + 5, color, is_hollow=mark == "hollow")
-        else:
-            drawing.part(x, y, 10, 9, color, mark)
-        drawing.text(x + 14, y + 9, (text, "m"), whole=name)
-        x += 28 + text_width(text)
-    return y + 18 if legend else 2.0
 
 
 def _total(bar: Bar) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
@@ -10,7 +9,6 @@ from toolkit.formatting.dates import format_day
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import DASH, UNKNOWN_TEXT, usd_places
 from toolkit.report.drawing import (
-    LINE,
     Drawing,
     color_class,
     runs_width,
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount, Mark
 
 
+_LINE = 17.0  # between labels below each other
 _NARROW = 500  # drawings below this width are for phones
 _HIDDEN = 34  # width of a mark that is not to scale
 _THINNEST = 0.008  # of a bar in its cell
@@ -41,7 +40,7 @@ _MARGIN = 1.04  # of the bar of a budget: the limit is not at its edge
 def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     """Draw columns of the cost by series; narrow ones have no names beside them."""
     drawing, count, series = Drawing(), len(course.starts), course.series[::-1]
-    height = max(height, 60 + int(LINE) * len(series))
+    height = max(height, 60 + int(_LINE) * len(series))
     top = max(map(size_of, course.totals), default=0)
     style: UsdStyle = max(2, usd_places(course.totals) - 1) if top < 1000 else "short"
     ticks = ticks_of(top, "usd")
@@ -55,33 +54,25 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     slot, bottom = (width - left - right) / count, height - 26.0
     scale = (bottom - 44) / (top or 1)
     drawing.grid(ticks, left, width - right, bottom, scale)
-    empty = 0
-    while course.empty and empty < count and not size_of(course.totals[empty]):
-        empty += 1
-    bars, texts = [], _texts_above(course.totals[empty:], style, slot)
-    for place, text in enumerate(texts, empty):
+    bars, texts = [], _texts_above(course.totals, style, slot)
+    for place, text in enumerate(texts):
         mark: Mark = "solid" if course.is_whole[place] else "hatched"
         parts = [Part(one.values[place], one.color, mark) for one in series]
         if size_of(course.unpriced[place]):
             parts.append(Part(course.unpriced[place], "", "dotted"))
         bars.append(Bar("", parts, text))
-    drawing.columns(bars, left + slot * empty, slot, bottom, scale, "i b center")
-    room = max(slot * empty, 60)
-    size = max(8, min(len(course.empty) // 2 + 3, int(room / 6.5)))
-    for line, words in enumerate(wrap(course.empty, size)[::-1] if empty else []):
-        drawing.text(left + room / 2, bottom - 8 - 14 * line, (words, "m center"))
+    drawing.columns(bars, left, slot, bottom, scale, "i b center")
     drawing.below(course.labels, left, slot, bottom + 18, "i b center")
     # Names beside the last column, apart from each other, none above the drawing.
-    x, y, above = left + slot * (count - 0.1), bottom, bottom + LINE
-    for place, runs in enumerate(labels):
-        size_ = size_of(series[place].values[-1]) * scale
-        y -= size_
-        at = max(min(y + size_ / 2, above - LINE), 8 + LINE * (len(labels) - 1 - place))
-        above = at
-        if size_:
-            leader = f"s {color_class(series[place].color)}"
-            drawing.line(leader, x, y + size_ / 2, x + 10, at)
-        drawing.text(x + 14, at + 4.3, *runs, whole=series[place].name)
+    x, y, above = left + slot * (count - 0.1), bottom, bottom + _LINE
+    for place, (one, runs) in enumerate(zip(series, labels, strict=False), 1):
+        high = size_of(one.values[-1]) * scale
+        middle, least = y - high / 2, 8 + _LINE * (len(labels) - place)
+        y -= high
+        above = max(min(middle, above - _LINE), least)
+        if high:
+            drawing.line(f"s {color_class(one.color)}", x, middle, x + 10, above)
+        drawing.text(x + 14, above + 4.3, *runs, whole=one.name)
     periods = "; ".join(
         f"{format_day(start, 'short')}: {write(total, 'usd', words=True)}"
         for start, total in zip(course.starts, course.totals, strict=True)
