@@ -186,8 +186,8 @@ def test_a_tag_names_those_without_it() -> None:
         calls("2026-11-17", 2, tag_team=None),
     )
     (tag,) = build_tags(tables)
-    # 2 of 5 calls of the same cost.
-    assert tag.head.title == "search has 40% of the known cost"
+    # 2 and 1 of 5 calls of the same cost.
+    assert tag.head.title == "search and docs are 60% of the known cost"
     assert [(row.value, row.calls) for row in tag.rows] == [
         ("search", 2),
         ("docs", 1),
@@ -310,7 +310,7 @@ def test_most_of_the_cost_may_have_no_series() -> None:
     )
     models = build_models(tables, None, Names(tables.plan.by, first_call=FIRST))
     assert models is not None
-    title = "The teams of three quarters of the known cost are unknown"
+    title = "Three quarters of the known cost names no team"
     assert models.head.title == title
 
 

@@ -15,8 +15,8 @@ from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.formatting.text import (
     UNKNOWN_TEXT,
+    capitalize,
     format_name,
-    format_share,
     join_words,
 )
 from toolkit.report.causes import main_reason
@@ -194,10 +194,8 @@ def _build_tag(tables: MetricTables, column: str) -> Tag:
     """Build cost by the values of a tag, calls without it last."""
     name = column.removeprefix("tag_")
     table = tables.table("cost", every=None, by=(column,))
-    table = table.with_columns(pl.col(column).cast(pl.String))
-    rows = [
-        TagRow(row[column], cost_of(row), row["responses"]) for row in table.to_dicts()
-    ]
+    found = table.with_columns(pl.col(column).cast(pl.String)).to_dicts()
+    rows = [TagRow(row[column], cost_of(row), row["responses"]) for row in found]
     rows.sort(key=lambda row: (-amount_of(row.cost), row.value or ""))
     values = [row for row in rows if row.value is not None]
     without = [row for row in rows if row.value is None]
@@ -206,31 +204,46 @@ def _build_tag(tables: MetricTables, column: str) -> Tag:
         cost = sum_figures(row.cost for row in others)
         count = sum(row.calls for row in others)
         shown = [*shown, TagRow(plural(len(others), "other"), cost, count)]
-    note = ""
+    note, title = "", f"No call carries the tag {name}"
+    if values:
+        who = [None if one.value is None else format_name(one.value) for one in rows]
+        title = _who_spent(who, [row.cost for row in rows], name)
     for row in without:
-        count, tagged = (sum(row.calls for row in found) for found in (rows, values))
+        count, tagged = (sum(row.calls for row in some) for some in (rows, values))
         carry = "carries" if tagged == 1 else "carry"
         note = (
             f"{tagged:,} of {calls(count)} {carry} the tag {name}. Ask the services "
             f"behind the other {row.calls:,} to send it."
         )
-    head = Head(f"Cost by {name}", _tag_title(rows, name))
-    return Tag(head, column, [*shown, *without], note)
+    return Tag(Head(f"Cost by {name}", title), column, [*shown, *without], note)
 
 
-def _tag_title(rows: Sequence[TagRow], name: str) -> str:
-    """Return the answer of a tag: who has most of the known cost."""
-    whole = sum(amount_of(row.cost) for row in rows)
-    if all(row.value is None for row in rows):
-        return f"No call carries the tag {name}"
-    if not whole:
-        return f"No {name} has a known cost"
-    shares = {row.value: amount_of(row.cost) / whole for row in rows}
-    unnamed = shares.pop(None, 0.0)
+def _who_spent(names: Sequence[str | None], costs: Sequence[Figure], noun: str) -> str:
+    """Return who has most of the known cost, from the largest; None has no name."""
+    amounts = [*map(amount_of, costs)]
+    if not (whole := sum(amounts)):
+        return f"No {noun} has a known cost"
+    if noun == "call":
+        return "The known cost of all calls"
+    pairs = [*zip(names, amounts, strict=True)]
+    unnamed = sum(amount for name, amount in pairs if name is None) / whole
     if unnamed >= 0.5:
-        return f"{format_share(round(unnamed, 2))} of the known cost names no {name}"
-    first, share = next(iter(shares.items()))  # the rows are sorted
-    return f"{format_name(first)} has {fraction(share)} of the known cost"
+        share = "all" if unnamed == 1 else fraction(unnamed)
+        return f"{capitalize(share)} of the known cost names no {noun}"
+    known = [(name, amount) for name, amount in pairs if name and amount]
+    parts = [sum(amount for _, amount in known[:n]) / whole for n in (1, 2, 3)]
+    count = next((n for n, part in enumerate(parts, 1) if part >= 0.5), len(known[:3]))
+    part = parts[count - 1]
+    if part < 0.25:
+        return f"The known cost is spread over {len(known):,} {_plural_of(noun)}"
+    who = join_words([name for name, _ in known[:count]])
+    share = "all" if part == 1 else fraction(part)
+    return f"{who} {'is' if count == 1 else 'are'} {share} of the known cost"
+
+
+def _plural_of(noun: str) -> str:
+    """Return the plural of what a series is."""
+    return noun if noun == "series" else f"{noun}s"
 
 
 # --- By series -----------------------------------------------------------------------
@@ -265,13 +278,13 @@ def build_models(
             for column in total
         }
         shown = [*shown, _row(sums, plural(len(others), "other"), names)]
-    by = f"{label_of(*plan.by)}s" if len(plan.by) == 1 else "series"
-    by = by if plan.by else "calls"
-    whole = _row(total, f"All {by}", names)
+    noun = label_of(*plan.by) if len(plan.by) == 1 else "series" if plan.by else "call"
     note = f"In brackets: the {plan.unit} before. " if plan.compares else ""
     note += f"Bars: known cost{' and its change' if plan.compares else ''}."
-    head = Head("Where the money went", _models_title(found, whole, by), note)
-    return Models(head, [*shown], whole)
+    who = [None if one.name == UNKNOWN_TEXT else one.short for one in found]
+    title = _who_spent(who, [one.cost for one in found], noun)
+    head = Head("Where the money went", title, note)
+    return Models(head, [*shown], _row(total, f"All {_plural_of(noun)}", names))
 
 
 def _rank(row: Row) -> tuple[Decimal, ...]:
@@ -283,36 +296,7 @@ def _rank(row: Row) -> tuple[Decimal, ...]:
 def _row(row: Row, name: str, names: Names) -> ModelRow:
     """Return the row of a series, or of several together."""
     before = cost_of(row, "_before") if "responses_before" in row else UNKNOWN
-    return ModelRow(
-        name,
-        names.short(name),
-        names.color(name),
-        row["responses"],
-        row.get("responses_before"),
-        tokens_of(row),
-        cost_of(row),
-        cost_of(row) - before,
-        "",
-        row["responses_unpriced"],
-    )
-
-
-def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
-    """Return the answer of the table: who has most of the known cost."""
-    whole = amount_of(total.cost)
-    known = [row for row in rows if amount_of(row.cost)]
-    if not whole:
-        return "No call has a known cost"
-    if by == "calls":
-        return "The known cost of all calls"
-    if len(known) == 1:
-        return f"{known[0].short} is all of the known cost"
-    parts = [sum(amount_of(row.cost) for row in known[:n]) / whole for n in (1, 2, 3)]
-    count = next((n for n, part in enumerate(parts, 1) if part >= 0.5), len(known[:3]))
-    part = parts[count - 1]
-    if part < 0.25:
-        return f"The known cost is spread over {len(known):,} {by}"
-    who = join_words([row.short for row in known[:count]])
-    if who == UNKNOWN_TEXT:
-        return f"The {by} of {fraction(part)} of the known cost are unknown"
-    return f"{who} {'is' if count == 1 else 'are'} {fraction(part)} of the known cost"
+    identity, cost = (name, names.short(name), names.color(name)), cost_of(row)
+    counts, change = (row["responses"], row.get("responses_before")), cost - before
+    unpriced = row["responses_unpriced"]
+    return ModelRow(*identity, *counts, tokens_of(row), cost, change, "", unpriced)
