@@ -68,7 +68,7 @@ _COLUMNS = {
     "reasoning": ("Reasoning", "reasoning_share", "reasoning_share", ""),
     "cut_off": ("Cut off", "truncation_rate", "responses_truncated", ""),
     "refused": ("Refused", "refusal_and_filter_rate", "responses_refused", ""),
-    "tools": ("Tool calls", "tool_calls", "", ""),
+    "tools": ("Tool calls", "", "", ""),
     "answers": ("Answers a call", "choices_per_response", "choices_per_response", ""),
     "cost": ("Cost", "cost", "cost", ""),
     "per_1000": ("Per 1,000 calls", "cost", "", ""),
@@ -129,16 +129,17 @@ def _build_table(rows: Rows) -> Matrix:
     found = {
         column: rows.of(metric, **({"tokens": kind} if kind else {}))
         for column, (_, metric, _, kind) in _COLUMNS.items()
+        if metric
     }
     tools: Counter[str] = Counter()
     for row in rows.tables.series("tool_calls", compare=None).to_dicts():
         tools[series_name(row, rows.plan.by)] += row["calls"]
     data: list[dict[str, Any]] = []
     for name in rows.all:
-        cells = {
-            column: figure_of(metric, measure, row) if row and measure else UNKNOWN
+        cells = dict.fromkeys(_COLUMNS, UNKNOWN) | {
+            column: figure_of(metric, measure, found[column][name])
             for column, (_, metric, measure, _) in _COLUMNS.items()
-            for row in [found[column].get(name)]
+            if measure and name in found[column]
         }
         cells["cache"] = charts.cached_share(found["cache"][name], least=1)
         cells["tools"] = Figure(tools[name])
@@ -147,13 +148,9 @@ def _build_table(rows: Rows) -> Matrix:
         data.append({"name": name, "calls": now, "calls_before": before, **cells})
     shown, others = split(data, _MOST_SERIES)
     if others:
-        sums: dict[str, Any] = {
-            column: sum_figures(row[column] for row in others)
-            if column in _SUMS
-            else UNKNOWN
-            for column in _COLUMNS
-        }
-        sums["name"] = plural(len(others), "other")
+        sums: dict[str, Any] = {"name": plural(len(others), "other")}
+        sums |= dict.fromkeys(_COLUMNS, UNKNOWN)
+        sums |= {name: sum_figures(row[name] for row in others) for name in _SUMS}
         for column in ("calls", "calls_before"):
             is_known = others[0][column] is not None
             sums[column] = sum(row[column] for row in others) if is_known else None

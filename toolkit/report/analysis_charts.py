@@ -198,14 +198,17 @@ def build_cache(rows: Rows) -> Found:
             dots.append([*old, Dot(label, color, now, text=text)])
     if not dots:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls that report cached tokens"
-    moves = [amount_of(row[-1].value) - amount_of(row[0].value) for row in dots]
-    move = max(moves, key=abs)
-    before, *_, dot = dots[moves.index(move)] * 2
+
+    def moved(row: list[Dot]) -> float:
+        return amount_of(row[-1].value) - amount_of(row[0].value)
+
+    most = max(dots, key=lambda row: abs(moved(row)))
+    before, dot = most[0], most[-1]
     title = (
-        f"{'More' if move > 0 else 'Fewer'} of the prompt tokens of {dot.label} came "
-        f"from the cache: {percent(dot.value)}, {percent(before.value)} before"
+        f"{'More' if moved(most) > 0 else 'Fewer'} of the prompt tokens of {dot.label} "
+        f"came from the cache: {percent(dot.value)}, {percent(before.value)} before"
     )
-    if abs(move) < _MOVED:
+    if abs(moved(most)) < _MOVED:
         dot = max((row[-1] for row in dots), key=lambda dot: amount_of(dot.value))
         share = percent(dot.value)
         title = f"{share} of the prompt tokens of {dot.label} came from the cache"

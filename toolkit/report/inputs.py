@@ -141,16 +141,6 @@ class Plan(NamedTuple):
         start, end = (None if at is None else at.astimezone(zone) for at in self.within)
         return start, end
 
-    @property
-    def since(self) -> str | None:
-        """The start of the range as text."""
-        return iso(self.within.start)
-
-    @property
-    def until(self) -> str | None:
-        """The end of the range as text."""
-        return iso(self.within.end)
-
 
 @cache
 def _spans(within: Span, tz: str) -> list[Span]:

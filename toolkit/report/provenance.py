@@ -98,8 +98,8 @@ def _command_of(
 ) -> str:
     """Return the command that makes the same report again."""
     options: Options = {
-        "since": plan.since,
-        "until": plan.until,
+        "since": iso(plan.within.start),
+        "until": iso(plan.within.end),
         "now": iso(plan.now) if uses_clock else None,
         "compare": "previous" if plan.compares else None,
         "tz": plan.tz,

@@ -266,8 +266,7 @@ class Rows:
 
     def of(self, metric: str, **where: object) -> dict[str, Row]:
         """Return the row of each series of a metric."""
-        only_now = {"compare": None} if metric == "tool_calls" else {}
-        table = self.tables.series(metric, **only_now).filter(**where)
+        table = self.tables.series(metric).filter(**where)
         return {self._names.of(row): row for row in table.to_dicts()}
 
     def each(self, metric: str, **where: object) -> list[tuple[str, Row]]:
