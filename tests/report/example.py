@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from toolkit.formatting.figures import UNKNOWN, Figure
-from toolkit.report.content import what_to_do
+from toolkit.report.content import _what_to_do
 from toolkit.report.model import (
     Analysis,
     Answer,
@@ -480,7 +480,7 @@ def example() -> ReportContent:
             "$0.76 to $0.95 (4 cases in 5)."),
         figures=key_figures(), budgets=[budget()], course=course(), tags=[team()],
         models=models(), causes=causes(), waste=waste(), trust=trust(),
-        todo=what_to_do(waste(), trust()), restated=None, analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},
+        todo=_what_to_do(waste(), trust()), restated=None, analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},
         made=Made(["data/sample"], "genai-prices 0.2.3, on the day of each call; 41 calls "
                   "at the price the provider reported",
                   "toolkit report data/sample --last week --compare previous --tag "

@@ -18,10 +18,10 @@ from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
 from toolkit.report.model import SCHEMA_VERSION, Restated, _plain
 from toolkit.report.provenance import (
+    _versions,
     build_periods,
     build_restated,
     read_report,
-    versions,
 )
 from toolkit.report.tables import MetricTables
 from toolkit.testing import make_choices, make_response
@@ -81,7 +81,7 @@ def earlier(sources: Any, **options: Any) -> dict[str, Any]:
         },
         "periods": [asdict(one) for one in build_periods(tables)],
         "ledger": {} if ledger is None else {"rejected": ledger["rejected"].sum()},
-        "made": {"versions": dict(versions())},
+        "made": {"versions": dict(_versions())},
     }
     read: dict[str, Any] = json.loads(json.dumps(data, default=_plain))
     return read

@@ -96,8 +96,8 @@ def build_content(
             before,
             plan.last_call,
         ),
-        answer=build_answer(tables, reason, trust, left_out, began=began),
-        figures=build_figures(tables, is_known=is_known),
+        answer=_build_answer(tables, reason, trust, left_out, began=began),
+        figures=_build_figures(tables, is_known=is_known),
         budgets=build_budgets(tables, plan.budgets, names.first_call),
         course=build_course(tables, names),
         tags=build_tags(tables),
@@ -105,7 +105,7 @@ def build_content(
         causes=build_causes(change) if change else None,
         waste=waste,
         trust=trust,
-        todo=what_to_do(waste, trust),
+        todo=_what_to_do(waste, trust),
         restated=restated,
         analysis=build_analysis(tables, names, plan.sections),
         left_out=left_out,
@@ -169,7 +169,7 @@ _KEY_FIGURES: tuple[tuple[str, str, Kind, str, str], ...] = (
 )
 
 
-def build_answer(
+def _build_answer(
     tables: MetricTables,
     reason: str,
     trust: Trust | None,
@@ -226,7 +226,7 @@ def build_answer(
     return Answer(headline, " ".join(filter(None, [*sure, last, rest])))
 
 
-def what_to_do(waste: Waste | None, trust: Trust) -> list[str]:
+def _what_to_do(waste: Waste | None, trust: Trust) -> list[str]:
     """Return the things to do that are about most money, of all parts."""
     amounts = [(row.cost, row.label, row.todo) for row in (waste.rows if waste else [])]
     amounts += [(row.could_add, row.label, row.todo) for row in trust.rows]
@@ -330,7 +330,7 @@ def _chance(tables: MetricTables, unit: str, *, compares: bool) -> str:
 # --- Key figures ---------------------------------------------------------------------
 
 
-def build_figures(tables: MetricTables, *, is_known: bool = True) -> list[KeyFigure]:
+def _build_figures(tables: MetricTables, *, is_known: bool = True) -> list[KeyFigure]:
     """Build the key figures: now, before, and over the last five spans.
 
     Without `is_known` all of them are unknown, also the number of calls.

@@ -182,7 +182,7 @@ class Drawing:
             half, middle = text_width(text) / 2, left + slot * (place + 0.5)
             middles.append(min(max(middle, half), left + slot * len(labels) - half))
         ticks, sign = [*zip(middles, labels, strict=True)], -1 if last else 1
-        for x, text in thinned(ticks[::sign], lambda x: sign * x):
+        for x, text in _thinned(ticks[::sign], lambda x: sign * x):
             self.text(x, y, (text, last if last and x == middles[-1] else "m center"))
 
     def svg(
@@ -248,12 +248,12 @@ def ticks_of(most: float, kind: Kind, count: int = 5) -> list[Tick]:
     return [(one, format_usd(one, style if one else "short")) for one in values]
 
 
-def log_ticks(least: float, most: float) -> list[Tick]:
+def _log_ticks(least: float, most: float) -> list[Tick]:
     """Return 1, 3, 10, 30 and so on within a range, and how an axis writes them.
 
     Examples
     --------
-    >>> log_ticks(25, 4000)
+    >>> _log_ticks(25, 4000)
     [(30.0, '30'), (100.0, '100'), (300.0, '300'), (1000.0, '1k'), (3000.0, '3k')]
     """
     powers = range(floor(log10(least)), floor(log10(most)) + 1)
@@ -261,7 +261,7 @@ def log_ticks(least: float, most: float) -> list[Tick]:
     return [(one, format_count(one, "short")) for one in values if least <= one <= most]
 
 
-def thinned(ticks: Sequence[Tick], place: Callable[[float], float]) -> Sequence[Tick]:
+def _thinned(ticks: Sequence[Tick], place: Callable[[float], float]) -> Sequence[Tick]:
     """Return every tick, or every second or third one, so that their texts fit."""
     for step in range(1, len(ticks) + 1):
         if all(
@@ -341,7 +341,7 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
     figures = [one for dot in dots for one in (dot.value, dot.low, dot.high)]
     values = [size_of(one) for one in figures if one.is_known] or [1.0]
     least, peak = min((one for one in values if one), default=1.0), max(values)
-    ticks = log_ticks(least, peak) if chart.log else ticks_of(peak, chart.kind)
+    ticks = _log_ticks(least, peak) if chart.log else ticks_of(peak, chart.kind)
     wide = _WIDTH - left - texts - (16 if texts else 8)
 
     def along(value: float) -> float:
@@ -351,7 +351,7 @@ def _draw_dots(drawing: Drawing, chart: Dots) -> float:
         return left + 4 + wide * along(value) / (along(peak) or 1)
 
     bottom = top + row * len(chart.rows)
-    for value, text in thinned(ticks, place):
+    for value, text in _thinned(ticks, place):
         x, classes = place(value), "grid" if value else "axis"
         drawing.line(classes, x, top, x, bottom)
         drawing.text(x, bottom + 16, (text, "m center"))

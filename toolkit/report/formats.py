@@ -52,11 +52,14 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)  # of CSS
 _MINUS = re.compile(r"(?<![\w-])-(?=<?\$?\d)")
 _BOUND = re.compile(r"([≥≤~]) (?=[+−$<\d])")
 _HYPHENS = re.compile(r"(?<!\S)\S*\w-\w\S*")
-_FUNCTIONS = (draw_tile, color_class, format_range, plural, usd_places)
+_FUNCTIONS = (
+    *(svg.draw_bar, svg.draw_budget, svg.draw_change, svg.draw_course, svg.draw_lines),
+    *(svg.draw_spark, draw_tile, color_class, format_range, plural, usd_places),
+)
 _LONGEST = 32  # characters of a word that is not broken
 
 
-def environment() -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     """Return an environment that escapes text; undefined names are errors."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("toolkit", "report"),
@@ -70,7 +73,7 @@ def to_html(content: ReportContent) -> str:
     """Return a report as an HTML page."""
     style = _style_sheet(content.colors.values())
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    page = environment()
+    page = _environment()
     page.finalize = _cleaned
     page.filters |= {
         "any": any,
@@ -87,7 +90,6 @@ def to_html(content: ReportContent) -> str:
         it=content,
         style=Markup(style),  # noqa: S704 - our own rules
         style_hash=f"sha256-{digest}",
-        svg=svg,
         **{function.__name__: function for function in _FUNCTIONS},
     )
 
@@ -178,7 +180,7 @@ _MOST_NAMES = 500  # that are looked for in sentences
 def to_markdown(content: ReportContent) -> str:
     """Return a report as Markdown."""
     write = _Writer(_names_of(content))
-    templates = environment().overlay(
+    templates = _environment().overlay(
         finalize=write, trim_blocks=True, lstrip_blocks=True
     )
     templates.filters |= {"code": _code, "figure": _plain_figure, "table": _table}

@@ -160,7 +160,7 @@ def iso(moment: datetime | None) -> str | None:
 class ReportInputs(NamedTuple):
     """Choices, the ledger of their logs (None for a frame), and where they are from.
 
-    `places` has the lines of logs that are no calls: see `iter_decoded`.
+    `places` has the lines of logs that are no calls: see `count_lines`.
     """
 
     choices: pl.LazyFrame
@@ -199,13 +199,13 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         return ReportInputs(scan(found), found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs, reading.plan.table)
-    places = [pl.DataFrame(schema=PLACES)]
+    places = [pl.DataFrame(schema=_PLACES)]
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns).with_columns(_REDUCED)]
     frames += [
         pl.DataFrame(decoded.choices.select(columns)).with_columns(_REDUCED)
-        for decoded in account.count_all(iter_decoded(reading, places))
+        for decoded in account.count_all(_iter_decoded(reading, places))
     ]
     account.warn_of_damage()
     account.warn_of_tags()
@@ -239,10 +239,10 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
 _LATEST = timedelta(hours=1)
 # Lines that are no calls with a date; `kind` is a column of the ledger or ``undated``.
 _KIND = pl.Enum(["rejected", "errors", "duplicates", "undated"])
-PLACES = {"log_id": pl.Int32(), "line": pl.Int64(), "kind": _KIND, "code": pl.String()}
+_PLACES = {"log_id": pl.Int32(), "line": pl.Int64(), "kind": _KIND, "code": pl.String()}
 
 
-def iter_decoded(reader: LogReader, places: list[pl.DataFrame]) -> Iterator[Decoded]:
+def _iter_decoded(reader: LogReader, places: list[pl.DataFrame]) -> Iterator[Decoded]:
     """Yield the blocks of logs, and append the places of rejects and copies."""
     seen = make_deduplicator() if reader.duplicates == "drop" else None
     is_error = pl.col("code") == "error_response"
@@ -269,7 +269,7 @@ def _as_places(lines: pl.DataFrame, kind: pl.Expr) -> pl.DataFrame:
     """Return lines with the columns of places."""
     code = pl.col("code") if "code" in lines.columns else pl.lit(None)
     columns = lines.select("log_id", "line", kind.alias("kind"), code.alias("code"))
-    return columns.cast(dict(PLACES))  # type: ignore[arg-type]
+    return columns.cast(dict(_PLACES))  # type: ignore[arg-type]
 
 
 @dataclass

@@ -47,7 +47,7 @@ _LIBRARIES = ("completion-toolkit", "polars", "pyarrow", "matplotlib", "genai-pr
 
 
 @cache
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Return the versions of Python and the libraries."""
     known = {name: version(name) for name in _LIBRARIES}
     return {**known, "Python": ".".join(map(str, sys.version_info[:3]))}
@@ -66,7 +66,7 @@ def build_made(
         decoder = ", ".join(inputs.ledger["decoder"].unique().sort())
     reported = tables.row("cost")["responses_reported"] or 0
     prices = f"own prices of {given['prices']}, then " if given.get("prices") else ""
-    prices += f"genai-prices {versions()['genai-prices']}, on the day of each call"
+    prices += f"genai-prices {_versions()['genai-prices']}, on the day of each call"
     if reported:
         prices += (
             f"; {plural(reported, 'call')} at the price that the provider reported"
@@ -75,7 +75,7 @@ def build_made(
         list(inputs.names),
         clean(prices),
         _command_of(tables.plan, inputs.names, given, uses_clock=uses_clock),
-        versions(),
+        _versions(),
         decoder,
         _generated_at(),
     )
@@ -256,7 +256,7 @@ def _note(before: Mapping[str, str], repaired: int, grown: int) -> str:
     notes = [f"{calls(grown)} more"] if grown else []
     if repaired > 0:
         notes.append(f"{plural(repaired, 'rejected line')} fewer")
-    then, now = before.get("genai-prices"), versions()["genai-prices"]
+    then, now = before.get("genai-prices"), _versions()["genai-prices"]
     if then != now:
         notes.append(f"prices of genai-prices {then} before, {now} now")
     return "; ".join(notes) + "." * bool(notes)
