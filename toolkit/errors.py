@@ -222,10 +222,8 @@ class RejectedLineError(ToolkitError, ValueError):
 class MissingPackageError(ToolkitError, ImportError):
     """An optional package is not installed."""
 
-    def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(
-            f"{package} is needed: pip install 'completion-toolkit[{extra}]'"
-        )
+    def __init__(self, package: str) -> None:
+        super().__init__(f"{package} is needed: pip install {package}")
         self.package = package
 
 

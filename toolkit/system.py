@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import time
+import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -48,6 +49,7 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = _RENAME_SWAP = 2
 _NOT_SUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 _ASIDE = ".aside"
+_LONGEST_NAME = 255  # bytes, of a file
 
 
 def available_cpus() -> int:
@@ -238,12 +240,34 @@ def replace(staged: Path, target: Path) -> None:
             return
 
 
+def follow_links(path: str | os.PathLike[str]) -> Path:
+    """Return the file that a path leads to: a link to it must stay a link."""
+    return Path(os.path.realpath(path))
+
+
+def hidden_name(path: Path, suffix: str) -> Path:
+    """Return the name of a hidden file for another one, in the same folder.
+
+    Examples
+    --------
+    >>> hidden_name(Path("out/a.csv"), ".part").as_posix()
+    'out/.a.csv.part'
+    >>> len(hidden_name(Path("a" * 255), ".part").name)
+    14
+    """
+    name = f".{path.name}{suffix}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f".{zlib.crc32(os.fsencode(path.name)):08x}{suffix}"
+    return path.with_name(name)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file under another name, then rename it: never half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = follow_links(path)
+    part = hidden_name(target, f".{os.getpid()}.part")
     try:
         write(part, data)
-        replace(part, path)
+        replace(part, target)
     except OSError as error:
         raise WriteError(os.fspath(path), cause=error) from error
     finally:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import polars as pl
 import pytest
 
+import toolkit
 from tests.support import frames
 from tests.support.charting import label_texts, note
-from toolkit import charts
+from toolkit import charts, metrics
+from toolkit.testing import make_choices
 
 
 def test_bars_are_the_causes_by_size_and_the_largest_is_dark() -> None:
@@ -34,6 +39,29 @@ def test_the_alt_text_has_both_costs_and_each_effect() -> None:
 
     assert "at least $9.00 before, at least $9.20 now, about +$0.20" in alt_text
     assert "number of calls +$0.40. share with a known price -$0.35." in alt_text
+
+
+def test_a_report_calls_the_causes_as_the_chart_does() -> None:
+    # A call becomes three, to two models, with longer prompts.
+    lines = [("gpt-4o", 1, 100), ("gpt-4o", 2, 300), ("gpt-4o-mini", 2, 300)]
+    choices = make_choices(
+        *(
+            {"model": model, "created": datetime(2026, 11, day, 12, tzinfo=UTC)}
+            | {"prompt_tokens": prompt, "completion_tokens": 10}
+            for model, day, prompt in [*lines, lines[1]]
+        )
+    )
+    days: Any = {"since": "2026-11-02", "until": "2026-11-03"}
+
+    causes = toolkit.write_report(
+        choices, [], compare="previous", **days
+    ).content.causes
+    drawn = charts.plot_cost_change(metrics.cost_change(choices, **days))
+
+    assert causes is not None
+    moved = [row.label.lower() for row in causes.rows if row.amount.value]
+    assert moved == [bar.get_label() for bar in drawn.containers]
+    assert moved == ["number of calls", "prompt length", "choice of models"]
 
 
 def test_without_a_change_there_are_no_bars() -> None:

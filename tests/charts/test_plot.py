@@ -17,7 +17,7 @@ import toolkit
 from tests.support.charting import bars, everything_is_inside, lines, title
 from toolkit import charts, metrics
 from toolkit.charts.by_metric import find_chart
-from toolkit.charts.colors import contrast
+from toolkit.charts.colors import LIGHT_SHADES, contrast
 from toolkit.charts.plot import PICTURES, _choose_length
 from toolkit.charts.style import DARK
 from toolkit.errors import OptionError
@@ -157,9 +157,8 @@ def test_an_overview_of_nothing_says_so() -> None:
 )
 def test_the_length_of_a_period_suits_the_range(last: str, every: str) -> None:
     times = pl.Series(["2026-11-01", last]).str.to_datetime(time_zone="UTC")
-    choices = pl.DataFrame({"created": times})
 
-    assert _choose_length(choices, {"tz": "UTC", "since": None, "until": None}) == every
+    assert _choose_length(times) == every
 
 
 def test_options_of_logs_beside_choices_are_refused() -> None:
@@ -290,3 +289,27 @@ def test_a_notebook_shows_an_overview_once(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert not plt.get_fignums()  # the notebook shows what the cell returns
     figure.savefig(BytesIO(), dpi=40)
+
+
+def test_a_model_has_the_colour_that_it_has_in_a_report() -> None:
+    # On the first day not in the order of their names; one appears later.
+    calls = [("gpt-5", 1, 8), ("gpt-4o", 1, 9), ("gpt-4", 2, 7)]
+    choices = make_choices(
+        *(
+            {"model": model, "created": datetime(2026, 11, day, hour, tzinfo=UTC)}
+            | {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+            for model, day, hour in calls
+        )
+    )
+    charts.set_colors()
+
+    slots = toolkit.write_report(choices, []).content.colors
+    assert slots == {"gpt-4o": "a1", "gpt-5": "a2", "gpt-4": "a3"}
+    for every in ("1h", "1d"):
+        charts.set_colors()
+        ax = toolkit.plot("token_usage", choices, every=every)
+        drawn = {
+            bar.get_label(): to_hex(bar.patches[0].get_facecolor())
+            for bar in ax.containers
+        }
+        assert drawn == {name: LIGHT_SHADES[slot].fill for name, slot in slots.items()}

@@ -156,11 +156,11 @@ def test_another_option_is_wrong_usage_and_rewrite_takes_it(
     run("export", log, "--to", tmp_path / "out")
 
     other = run("export", log, "--to", tmp_path / "out", "--content", "drop")
-    anew = run(
+    again = run(
         "export", log, "--to", tmp_path / "out", "--content", "drop", "--rewrite"
     )
 
-    assert (other.returncode, anew.returncode) == (2, 0)
+    assert (other.returncode, again.returncode) == (2, 0)
     assert "content: expected 'keep'" in other.stderr
     assert toolkit.scan(tmp_path / "out").collect()["content"].null_count() == 2
 
@@ -378,7 +378,7 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["tokens", "data/sampel"], 1, "did you mean 'data/sample'"),
         (["tokens", "data/*.none"], 1, "matches nothing"),
@@ -401,12 +401,12 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_and_where(
-    arguments: list[str], code: int, said: str
+    arguments: list[str], code: int, expected: str
 ) -> None:
     done = run(*arguments)
 
     assert done.returncode == code
-    assert said in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
@@ -491,10 +491,10 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
     ) as process:
         wait_for(tmp_path / "o" / ".staging")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert b"Traceback" not in said
+    assert b"Traceback" not in stderr
     assert not (tmp_path / "o" / ".staging").exists()
 
 
@@ -564,6 +564,25 @@ def test_ctrl_c_while_a_log_is_dropped_is_quiet(error: str) -> None:
 
     assert done.returncode == 130
     assert (b"Exception ignored" in done.stderr) == (error == "ValueError")
+
+
+# Runs a command that is interrupted while a thread is at work.
+AT_WORK = """
+import threading, time
+import toolkit.cli.app
+
+def run():
+    threading.Thread(target=time.sleep, args=[3600]).start()
+    raise KeyboardInterrupt
+
+toolkit.cli.app.main = run
+from toolkit.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_ends_the_command_while_threads_are_at_work() -> None:
+    assert run_python(AT_WORK).returncode == 130
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -648,12 +667,12 @@ def into_full(log: Path, command: str, stderr: Any = None) -> tuple[int, bytes |
 def test_what_cannot_be_written_is_a_failure_in_words_and_no_traceback(
     log: Path, command: str
 ) -> None:
-    code, said = into_full(log, command, subprocess.PIPE)
+    code, stderr = into_full(log, command, subprocess.PIPE)
 
     assert code == 1
-    assert said is not None
-    assert said.endswith(b"toolkit: output: No space left on device\n")
-    assert b"Traceback" not in said
+    assert stderr is not None
+    assert stderr.endswith(b"toolkit: output: No space left on device\n")
+    assert b"Traceback" not in stderr
 
 
 @NEEDS_FULL

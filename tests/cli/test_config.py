@@ -75,8 +75,8 @@ on_damage = "raise"
 sections = ["drift"]
 title = "The week"
 """
-# What is wrong by its shape, and what is said of it.
-MISSHAPEN = [
+# Settings of a wrong type or structure, and the error.
+WRONG_STRUCTURE = [
     ('zone = "UTC"', "no setting 'zone' (did you mean 'tz'?)"),
     ('sorces = ["a"]', "no setting 'sorces' (did you mean 'sources'?)"),
     ('qqq = "a"', "no setting 'qqq'"),
@@ -118,8 +118,8 @@ MISSHAPEN = [
     ('report = { to = "a.html" }', "report.to: expected a list, got 'a.html'"),
     ('export = { content = "dorp" }', "got 'dorp' (did you mean 'drop'?)"),
 ]
-# What only the toolkit can tell to be wrong.
-MEANINGLESS = [
+# Settings whose value is wrong, and the error.
+WRONG_VALUE = [
     ('tz = "Europe/Berlln"', "did you mean 'Europe/Berlin'?"),
     ('every = "1 day"', "every: expected a period such as"),
     ('max_rejects = "many"', "max_rejects: expected a count or a share"),
@@ -179,27 +179,27 @@ def test_the_schema_takes_what_we_take() -> None:
     jsonschema.validate(tomllib.loads(FULL), json_schema())
 
 
-@pytest.mark.parametrize(("text", "said"), MISSHAPEN)
+@pytest.mark.parametrize(("text", "expected"), WRONG_STRUCTURE)
 def test_a_wrong_shape_is_refused_by_us_and_by_the_schema(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, expected: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
         read_configuration(write(tmp_path, text))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(tomllib.loads(text), json_schema())
 
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path))
 
 
-@pytest.mark.parametrize(("text", "said"), MEANINGLESS)
+@pytest.mark.parametrize(("text", "expected"), WRONG_VALUE)
 def test_a_setting_without_meaning_is_refused(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, expected: str
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
         read_configuration(write(tmp_path, text))
 
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:

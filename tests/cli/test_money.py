@@ -226,6 +226,11 @@ def test_a_tag_without_its_prefix_is_named_by_every_command(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "toolkit: no column 'team' (did you mean 'tag_team'?)\n"
 
+    # Without the option that adds the column, the error names it.
+    without = run(*command, log, *to, "--by", "team")
+    hint = "--tag team=PATH adds the column 'tag_team'"
+    assert without.stderr == f"toolkit: no column 'team': {hint}\n"
+
 
 def test_cost_lists_what_has_no_price_and_why(log: Path) -> None:
     done = run("cost", log, "--every", "none")

@@ -126,6 +126,8 @@ def test_a_bill_that_differs_still_exits_3(
             "{folder}/log.json",
         ],
         ["report", "log.json", "--to", "link.json"],
+        ["tokens", "{folder}", "--to", "log.json"],
+        ["tokens", "*.json", "--to", "{folder}/link.json"],
         ["reconcile", "log.json", "bill.csv", "--to", "bill.csv"],
         ["focus", "bill.csv", "--month", "2026-01", "--to", "bill.csv"],
         ["plot", "cost", "log.json", "--to", "log.json"],
@@ -141,6 +143,7 @@ def test_a_file_that_is_read_is_not_replaced(
     monkeypatch.chdir(tmp_path)
     Path(files["LOG"]).rename(tmp_path / "log.json")
     (tmp_path / "link.json").symlink_to(tmp_path / "log.json")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "log.json")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
     done = run(*(word.format(folder=tmp_path) for word in words))

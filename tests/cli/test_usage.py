@@ -157,7 +157,7 @@ def test_a_sample_and_rejects_overwrite_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("{}\n", encoding="utf-8")
 
-    for command in (("sample",), ("rejects", path)):
+    for command in (("sample",), ("rejects", "data/sample")):
         done = run(*command, "--to", path)
         assert done.returncode == 1
         assert done.stderr == (

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.values import RejectLimit, check_folder, parse_duration, parse_pairs
+from toolkit.cli.command_line import (
+    RejectLimit,
+    check_folder,
+    parse_duration,
+    parse_pairs,
+)
 from toolkit.errors import OptionError, WriteError
 
 
@@ -49,10 +54,10 @@ def test_another_text_is_not_a_length_of_time(text: str) -> None:
 
 
 def test_a_pair_has_a_name_and_a_value() -> None:
-    assert parse_pairs("tag", ["a=b.c", "d=e=f"]) == [("a", "b.c"), ("d", "e=f")]
+    assert parse_pairs("tags", ["a=b.c", "d=e=f"]) == {"a": "b.c", "d": "e=f"}
     for text in ("a", "a=", "=b", ""):
-        with pytest.raises(OptionError, match="tag: expected NAME=PATH, got"):
-            parse_pairs("tag", [text])
+        with pytest.raises(OptionError, match="tags: expected NAME=PATH, got"):
+            parse_pairs("tags", [text])
 
 
 def test_the_folder_of_a_new_file_must_exist(tmp_path: Path) -> None:

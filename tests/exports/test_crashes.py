@@ -70,7 +70,9 @@ def test_runs_that_are_started_together_write_each_response_once(
 
     assert {code for _, code in ended} <= {0, 5}
     assert 0 in {code for _, code in ended}
-    assert all("is being written by process" in said for said, code in ended if code)
+    assert all(
+        "is being written by process" in message for message, code in ended if code
+    )
     assert ids(out) == ["a", "b"]
     assert toolkit.ledger(out)["responses"].to_list() == [2]
 
@@ -84,7 +86,7 @@ def test_runs_that_wait_for_each_other_all_succeed(log: Path, tmp_path: Path) ->
     ]
 
     assert {code for _, code in ended} == {0}
-    assert sum(said.startswith("2 new responses") for said, _ in ended) == 1
+    assert sum(message.startswith("2 new responses") for message, _ in ended) == 1
     assert ids(out) == ["a", "b"]
 
 
@@ -126,7 +128,7 @@ def test_an_error_of_locking_is_not_reported_as_another_run(
         toolkit.export(log, to=tmp_path / "out")
 
 
-# What a killed run has left: made by hand, so that each case stands here by name.
+# What a killed run may leave behind, made by hand: each case has a name.
 
 
 def test_parts_that_were_not_committed_are_removed_and_written_again(
@@ -226,7 +228,7 @@ def test_an_export_is_rewritten_where_directories_cannot_be_swapped_atomically(
 
 
 def refuse_to_restore(out: Path) -> object:
-    """Return what stands for a process that is killed before it could clear away."""
+    """Return a function that replaces the cleanup of a process that is killed."""
 
     def restore(_directory: object) -> None:
         if (out / ".staging").exists():

@@ -28,7 +28,7 @@ from tests.support.zstd_frames import zstd_frame
 from toolkit import errors
 from toolkit.errors import DamagedLogError, LogChangedError, OptionError
 from toolkit.exports import distributed as sharing
-from toolkit.exports import parts, worker
+from toolkit.exports import parts, repeats, worker
 from toolkit.reading import object_store
 from toolkit.reading.manifest import list_part_files
 from toolkit.testing import make_response, write_sample
@@ -134,7 +134,7 @@ def state_of(out: Path | str) -> dict[str, Any]:
 
 
 def assert_same(shared: Path | str, alone: Path | str) -> None:
-    """Hold two exports against each other: rows, rejects, ledger, dates, marks."""
+    """Compare two exports: rows, rejects, ledger, dates, marks."""
     rows = [toolkit.scan(out).sort(KEY).collect() for out in (shared, alone)]
     assert rows[0].equals(rows[1], null_equal=True)
     kinds = ["log_id", "line", "code"]
@@ -228,7 +228,7 @@ def test_large_logs_are_cut_and_small_ones_are_grouped(logs: Path) -> None:
     assert [end for _, _, end in big[:-1]] == [start for _, start, _ in big[1:]]
     assert big[-1][2] is None
     assert max(map(len, shares)) > 20
-    dropped = [args for fn, args in seen if fn is worker.drop_repeats]
+    dropped = [args for fn, args in seen if fn is repeats.drop_repeats]
     assert dropped  # what repeats was in another share
 
 
@@ -501,7 +501,7 @@ class Killing(Executor):
         return self.executor.submit(fn, *args, **kwargs)
 
 
-@pytest.mark.parametrize("deed", [worker.write_ranges, worker.drop_repeats])
+@pytest.mark.parametrize("deed", [worker.write_ranges, repeats.drop_repeats])
 def test_a_worker_of_a_cluster_may_be_killed(
     cluster: distributed.Client, logs: Path, tmp_path: Path, deed: Any
 ) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -26,8 +27,9 @@ from toolkit.errors import (
     MissingBytesWarning,
     OptionError,
     ReplacedLogWarning,
+    ToolkitWarning,
 )
-from toolkit.exports import resume, run, tracking, worker
+from toolkit.exports import repeats, resume, run, tracking
 from toolkit.reading import framing, manifest
 from toolkit.reading.discovery import find_logs
 from toolkit.testing import make_response
@@ -43,7 +45,7 @@ LAW = ("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejec
 
 def line(name: str, day: int = 1, **fields: Any) -> bytes:
     created = int(datetime(2026, 11, day, 12, tzinfo=UTC).timestamp())
-    made = make_response(id=name, created=created, **fields)
+    made = make_response(**{"id": name, "created": created, **fields})
     return json.dumps(made).encode() + b"\n"
 
 
@@ -107,6 +109,37 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(framing, "open_source", noting)
     return opened
+
+
+# Copies of a log.
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_copy_of_a_log_is_reported_if_its_responses_count_twice(
+    logs: Logs, *, is_later: bool, workers: int | None
+) -> None:
+    first = b"".join(line(name, id=None) for name in "ab") + line("c")
+    executor = workers and ThreadPoolExecutor(workers)
+    logs.write(first)
+    if is_later:
+        logs.export(executor=executor)
+    logs.write(gzip.compress(first), "other.jsonl.gz")
+
+    match = "other.jsonl.gz has the same 2 responses without an id as .*app.jsonl:"
+    with pytest.warns(ToolkitWarning, match=match):
+        logs.export(executor=executor)
+
+    assert logs.rows()["response_id"].to_list().count(None) == 4
+    assert logs.rows()["response_id"].to_list().count("c") == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_copy_of_a_log_of_responses_with_ids_is_no_fault(logs: Logs) -> None:
+    logs.write(lines("a", "b"))
+    logs.write(gzip.compress(lines("a", "b")), "other.jsonl.gz")
+
+    assert logs.export().ledger["duplicates"].to_list() == [0, 2]
 
 
 # What is new is read, and nothing else.
@@ -532,7 +565,7 @@ def test_a_log_without_a_complete_line_is_one_log(logs: Logs) -> None:
     assert logs.ids() == ["a"]
 
 
-# What is lost or replaced is said.
+# What is lost or replaced is reported.
 
 
 def test_a_rewritten_log_warns_once_and_is_read_from_its_beginning(logs: Logs) -> None:
@@ -579,7 +612,7 @@ def test_a_log_that_was_replaced_before_its_end_was_read_warns_with_the_missing_
     assert logs.ids() == ["a", "b"]
     errors = done.ledger["error"].to_list()
     assert errors == ["removed before its end was read: 12 bytes missing", None]
-    logs.export()  # it is said once
+    logs.export()  # it is reported once
 
 
 @pytest.mark.parametrize("torn", [b'{"id": "torn', b'{"' + b"x" * 70_000])
@@ -597,7 +630,7 @@ def test_a_log_of_half_a_line_is_missing_if_it_is_rewritten(
         logs.export()
 
     assert logs.ids() == ["a"]
-    logs.export()  # it is said once
+    logs.export()  # it is reported once
 
 
 def test_half_a_line_that_is_completed_in_a_renamed_log_is_not_missing(
@@ -755,11 +788,11 @@ def test_a_response_that_was_committed_before_is_counted_as_a_duplicate(
 def test_equal_responses_without_an_id_are_kept_across_runs(logs: Logs) -> None:
     logs.write(line(""), "one.jsonl")
     logs.export()
-    logs.write(line(""), "two.jsonl")
+    logs.write(line("") + line("c"), "two.jsonl")
 
     logs.export()
 
-    assert logs.rows().height == 2
+    assert logs.rows().height == 3
 
 
 def test_only_the_keys_of_the_dates_of_new_rows_are_read(
@@ -768,17 +801,17 @@ def test_only_the_keys_of_the_dates_of_new_rows_are_read(
     logs.write(b"".join(line(f"r{day}", day) for day in (1, 2, 3)))
     logs.export()
     days: list[str] = []
-    real = worker.read_keys
+    real = repeats._read_keys
 
-    def noting(parts: Sequence[str], **options: Any) -> Any:
+    def noting(parts: Sequence[str]) -> Any:
         days.extend(Path(part).parent.name for part in parts)
-        return real(parts, **options)
+        return real(parts)
 
-    monkeypatch.setattr(worker, "read_keys", noting)
+    monkeypatch.setattr(repeats, "_read_keys", noting)
     logs.append(line("new", 2))
     logs.export()
 
-    assert days == ["date=2026-11-02"]
+    assert set(days) == {"date=2026-11-02"}
 
 
 def test_duplicates_are_kept_across_runs_if_asked(logs: Logs) -> None:

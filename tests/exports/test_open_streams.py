@@ -254,6 +254,35 @@ def test_a_whole_response_takes_the_place_of_a_stream_of_an_earlier_run(
     assert done.streams == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_whole_response_of_an_earlier_run_takes_the_place_of_a_stream(
+    logs: Logs, workers: int | None
+) -> None:
+    executor = workers and ThreadPoolExecutor(workers)
+    logs.append(whole("a") + whole("w"), "app.jsonl.1")
+    logs.export(executor=executor)
+    logs.append(whole("b"), "b.jsonl")
+    logs.export(executor=executor)
+    # Of the stream b the whole response is in another rotation set.
+    logs.append(BEGIN + end("a") + chunk("b", "x"))
+
+    done = logs.export(executor=executor, final=True)
+
+    assert sorted(logs.rows(), key=str) == [
+        ("a", "Hello.", "stop", None, 15),
+        ("b", "Hello.", "stop", None, 15),
+        ("b", "x", None, 1, None),
+        ("w", "Hello.", "stop", None, 15),
+    ]
+    # Lines, responses, chunks, choices, tokens: all lines of the stream a are chunks.
+    assert counts(done.ledger) == [
+        (2, 2, 0, 2, 30),
+        (1, 1, 0, 1, 15),
+        (5, 1, 4, 1, 0),
+    ]
+    assert done.streams == (1, 1, 1, 0)
+
+
 # When a stream is over.
 
 
@@ -566,19 +595,19 @@ def test_a_ledger_without_chunks_is_read_as_0(logs: Logs) -> None:
 def test_the_command_prints_how_many_are_open_and_leaves_out_what_is_0(
     logs: Logs,
 ) -> None:
-    def said(*options: str) -> str:
+    def summary(*options: str) -> str:
         words = ["export", str(logs.folder), "--to", str(logs.out), *options]
         done = run_command(*words)
         assert done.returncode == 0, done.stderr
         return done.stderr.partition(" (")[0]
 
     logs.append(BEGIN + chunk("b", "x") + whole("w"))
-    assert said() == "1 new response from 1 log; 2 still open"
-    assert said() == "nothing new in 1 log; 2 still open"
+    assert summary() == "1 new response from 1 log; 2 still open"
+    assert summary() == "nothing new in 1 log; 2 still open"
     logs.append(end("a"))
     words = "2 new responses from 1 log; 2 responses of 5 chunks; 1 unfinished"
-    assert said("--final") == words
-    assert said("--final") == "nothing new in 1 log"
+    assert summary("--final") == words
+    assert summary("--final") == "nothing new in 1 log"
 
 
 # A store.
@@ -733,18 +762,19 @@ def test_a_stream_that_a_worker_finds_is_dropped_if_it_was_written_before(
     assert done.streams.responses == 18
 
 
-def test_a_stream_that_ends_with_a_response_at_the_edge_of_a_share_is_counted_once(
-    logs: Logs, tmp_path: Path, pool: ThreadPoolExecutor
+@pytest.mark.parametrize("key", ["responseId", "modelVersion"])
+def test_a_stream_that_ends_with_a_response_in_another_share_is_one(
+    logs: Logs, tmp_path: Path, pool: ThreadPoolExecutor, key: str
 ) -> None:
-    """The last chunk of Gemini is a response; what a worker made of it is kept."""
+    """The last chunk of Gemini has the form of a response."""
     waiting: list[list[bytes]] = []
     lines: list[bytes] = []
     for number in range(300):
         made = [
             {
-                "responseId": f"g{number}",
-                "modelVersion": "gemini-a",
-                "candidates": [{"content": {"parts": [{"text": "a" * 200}]}}],
+                key: f"g{number}",
+                "createTime": "2026-01-01T00:00:00Z",
+                "candidates": [{"content": {"parts": [{"text": f"{step}" * 200}]}}],
                 "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5 + step},
             }
             for step in range(4)
@@ -760,6 +790,9 @@ def test_a_stream_that_ends_with_a_response_at_the_edge_of_a_share_is_counted_on
     shared = logs.export(executor=pool, final=True)
     alone = toolkit.export(logs.folder, to=tmp_path / "alone", final=True)
 
+    rows, expected = (toolkit.scan(out).sort(KEY) for out in (logs.out, alone[0]))
+    assert_frame_equal(rows.collect(), expected.collect())
+    assert rows.collect()["chunk_count"].to_list() == [4] * 300
     # 300 streams of 4 lines; the last chunk of each says 5 + 3 tokens.
     assert counts(alone.ledger) == [(1200, 300, 900, 300, 2400)]
     assert counts(shared.ledger) == [(1200, 300, 900, 300, 2400)]

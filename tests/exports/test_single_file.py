@@ -118,6 +118,23 @@ def test_the_file_of_a_killed_run_is_overwritten(log: Path, tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == {"log.jsonl", "one.parquet"}
 
 
+@pytest.mark.needs("posix")
+def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
+    log: Path, tmp_path: Path
+) -> None:
+    # The longest name: 247 + 8 = 255 bytes.
+    file, link = tmp_path / "far" / f"{'a' * 247}.parquet", tmp_path / "last.parquet"
+    file.parent.mkdir()
+    link.symlink_to(file)
+
+    toolkit.export(log, to=link)
+    toolkit.export(log, to=link)
+
+    assert link.is_symlink()
+    assert ids(pl.read_parquet(file)) == ["d1", "d2", "d3", "undated"]
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_a_file_has_one_writer(log: Path, tmp_path: Path) -> None:
     with (
         system.lock(tmp_path / ".one.parquet.lock", "one", 0, remove=True),

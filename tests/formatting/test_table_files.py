@@ -321,6 +321,33 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_has_any_name_that_the_system_allows(tmp_path: Path) -> None:
+    longest = tmp_path / ("\u00e4" * 125 + ".csv")  # 2 x 125 + 4 = 254 bytes of 255
+
+    toolkit.write_table(pl.DataFrame({"a": [1]}), longest)
+
+    assert longest.read_text("utf-8-sig") == "a\n1\n"
+    assert list(tmp_path.iterdir()) == [longest]
+
+
+@pytest.mark.needs("posix")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
+    tmp_path: Path, *, is_there: bool
+) -> None:
+    file, link = tmp_path / "far" / "week.csv", tmp_path / "latest.csv"
+    file.parent.mkdir()
+    if is_there:
+        file.write_text("old")
+    link.symlink_to(file)
+
+    toolkit.write_table(pl.DataFrame({"a": [1]}), link)
+
+    assert link.is_symlink()
+    assert file.read_text("utf-8-sig") == "a\n1\n"
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_a_directory_is_no_file_and_a_missing_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
 

@@ -172,14 +172,14 @@ def both(rows: list[Row], part: str, whole: str) -> tuple[int | None, ...]:
 
 def ends(rows: list[Row]) -> tuple[int | None, ...]:
     """Count truncation by response and by choice."""
-    said = [row for row in rows if any(row["reasons"])]
+    ended = [row for row in rows if any(row["reasons"])]
     cut = [row for row in rows if "length" in row["reasons"]]
     reasons = [reason for row in rows for reason in row["reasons"]]
     return (
-        len(rows), len(rows) - len(said), len(cut) if said else None,
+        len(rows), len(rows) - len(ended), len(cut) if ended else None,
         len(reasons), reasons.count(None),
         reasons.count("length") if any(reasons) or not reasons else None,
-        tokens(rows), tokens(cut) if cut or len(said) == len(rows) else None,
+        tokens(rows), tokens(cut) if cut or len(ended) == len(rows) else None,
     )  # fmt: skip
 
 
@@ -309,26 +309,26 @@ def test_calls_equal_a_count_over_the_lines(
 ) -> None:
     made: Counter[str | None] = Counter()
     broken: Counter[str | None] = Counter()
-    said: dict[str | None, set[int]] = defaultdict(set)
+    calls: dict[str | None, set[int]] = defaultdict(set)
     for place, row in enumerate(recorded):
         for message in row["messages"]:
             for call in message.get("tool_calls") or []:
                 function = call.get("function") or call.get("custom") or {}
                 name, text = function.get("name"), function.get("arguments")
                 made[name] += 1
-                said[name].add(place)
+                calls[name].add(place)
                 broken[name] += isinstance(text, str) and is_broken(text)
             call = message.get("function_call") or {}
             if call.get("name") and not message.get("tool_calls"):
                 made[call["name"]] += 1
-                said[call["name"]].add(place)
+                calls[call["name"]].add(place)
                 broken[call["name"]] += is_broken(call["arguments"])
 
     table = metrics.tool_calls(choices, every=None, by=())
 
     rows = table.select("tool", "calls", "responses", "arguments_invalid").rows()
     assert {row[0]: row[1:] for row in rows} == {
-        name: (made[name], len(said[name]), broken[name]) for name in made
+        name: (made[name], len(calls[name]), broken[name]) for name in made
     }
 
 

@@ -362,15 +362,15 @@ def test_logs_are_read_once_with_any_options(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     write_sample(path, 50)
     read: list[int] = []
+    scan(path, progress=read.append).collect()
+    size = sum(read)
     asked = {"until": "2026-11-01", "top": 2, "compare": "previous"}
 
-    for metric in (token_usage, METRICS["truncation_rate"], tokens_per_response):
-        read.clear()
-        metric(scan(path, progress=read.append), **asked)
-        first = sum(read)
-        read.clear()
-        scan(path, progress=read.append).collect()
-        assert first == sum(read) > 0
+    for name in COMMON:
+        for options in ({}, asked):
+            read.clear()
+            METRICS[name](scan(path, progress=read.append), **options)
+            assert sum(read) == size > 0, name
 
 
 def test_choices_of_the_responses_are_counted_once() -> None:

@@ -56,7 +56,7 @@ def test_a_cost_of_your_own_that_is_not_an_amount_is_unpriced() -> None:
         spent = measure("cost", frame, by=(), every=None)
         cut_off = measure("truncation_rate", frame, by=(), every=None)
 
-        # 0.25 - 0.05, and four of six that tell nothing
+        # 0.25 - 0.05, and four of six without an answer
         assert spent["cost"].item() == Decimal("0.2")
         assert spent["responses_unpriced"].item() == 4
         assert spent["tokens_unpriced"].item() == 40

@@ -12,7 +12,7 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, StartDateConstraint
 
 from toolkit.expressions.makers import maker_of
-from toolkit.pricing import PriceFile
+from toolkit.pricing import PriceFile, pricer
 from toolkit.pricing.catalogue import TIERS, find_offer
 from toolkit.pricing.pricer import NEEDED, Pricer
 from toolkit.pricing.rates import Rates, Reason
@@ -36,7 +36,7 @@ def test_every_cost_is_that_of_genai_prices_over_its_whole_catalogue() -> None:
         if provider.find_model(model.id)
         for _ in range(2)
     ]
-    met = hold_against_genai_prices(rows)
+    met = compare_with_genai_prices(rows)
 
     assert len(rows) > 4000
     assert met["priced"] > len(rows) / 2
@@ -66,7 +66,7 @@ def test_a_cost_changes_at_the_instant_and_the_token_at_which_the_price_does() -
         for row in random.Random(6).sample(rows, min(len(rows), 4000))
     ]
 
-    met = hold_against_genai_prices(rows)
+    met = compare_with_genai_prices(rows)
 
     assert met["priced"] > 1000
 
@@ -108,11 +108,12 @@ def lengths_of(model: ModelInfo) -> list[int]:
     return sorted({1000, *(start + more for start in steps for more in (0, 1))})
 
 
-def hold_against_genai_prices(rows: list[dict[str, object]]) -> dict[str, int]:
+def compare_with_genai_prices(rows: list[dict[str, object]]) -> dict[str, int]:
     """Price rows both ways, compare to 10^-12, and count what was met."""
     choices = make_choices(*rows)
-    uncorrected = Pricer(PriceFile(), corrections=PriceFile())
-    with_costs = uncorrected.price(choices.select(NEEDED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pricer, "read_corrections", PriceFile)
+        with_costs = Pricer(PriceFile()).price(choices.select(NEEDED))
     met = dict.fromkeys(["priced", *Reason], 0)
     for row, (cost, source, _, reason) in zip(
         rows, with_costs.iter_rows(), strict=True
@@ -175,7 +176,10 @@ def price_by_genai_prices(row: dict[str, object]) -> Decimal | None:
 
 
 def test_the_offer_of_a_model_is_built_once() -> None:
-    assert find_offer(None, "gpt-4o", None) is find_offer("OpenAI", "GPT-4o", "default")
+    offer = find_offer(None, "gpt-4o", None)
+
+    assert offer is find_offer(None, "gpt-4o", None)
+    assert offer == find_offer("OpenAI", "GPT-4o", "default")
 
 
 @pytest.mark.parametrize(

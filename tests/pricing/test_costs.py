@@ -23,6 +23,7 @@ from toolkit.pricing import (
     add_cost,
     missing_prices,
     price_responses,
+    pricer,
 )
 from toolkit.pricing.offers import COUNTS
 from toolkit.pricing.pricer import NEEDED, Pricer, priced_by
@@ -424,11 +425,14 @@ def test_an_amount_beyond_64_bits_is_exact() -> None:
     assert cost_of(model="gpt-4-0613", **cells)[0] == Decimal(90_000_000)
 
 
-def test_a_rate_finer_than_the_money_is_rounded_once_and_to_even() -> None:
+def test_a_rate_finer_than_the_money_is_rounded_once_and_to_even(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def find(_provider: object, model: str | None, _tier: object) -> Offer:
         rates = Rates(Decimal(model or "0"), Decimal(0))
         return Offer.constant(rates)
 
+    monkeypatch.setattr(pricer, "find_offer", find)
     # 1 token at 0.0000005 USD a million is half of 10^-12, 3 tokens are 1.5 of it.
     choices = make_choices(
         {"model": "0.0000005", "prompt_tokens": 1, "completion_tokens": 0},
@@ -441,7 +445,7 @@ def test_a_rate_finer_than_the_money_is_rounded_once_and_to_even() -> None:
         },
     )
 
-    costs = Pricer(PriceFile(), find).price(choices.select(NEEDED))["cost"]
+    costs = Pricer(PriceFile()).price(choices.select(NEEDED))["cost"]
 
     assert costs.to_list() == [
         Decimal(0),
@@ -590,7 +594,7 @@ def test_two_loads_that_are_concatenated_keep_their_costs_in_any_order() -> None
     mixed = pl.concat([one, two])[[3, 0, 2, 1]]
 
     for priced in (add_cost(mixed), add_cost(mixed.lazy()).collect()):
-        told = dict(priced.select("source", "cost_source").rows())
-        assert told == {"a.jsonl": "priced", "b.jsonl": "unpriced"}
+        sources = dict(priced.select("source", "cost_source").rows())
+        assert sources == {"a.jsonl": "priced", "b.jsonl": "unpriced"}
         assert priced.group_by("source").agg("cost_source").height == 2
         assert priced.unique(["source", "cost_source"]).height == 2

@@ -389,6 +389,21 @@ def test_no_cost_and_no_token_is_lost_or_counted_twice(
     assert (rows["ConsumedQuantity"].drop_nulls() >= 0).all()
 
 
+def test_the_order_of_the_rows_does_not_depend_on_that_of_the_log() -> None:
+    # Unpriced responses have no SkuPriceId, in which the tier would be.
+    tiers = [None, "batch", "flex", "priority", "scale", "auto", "default"]
+    choices = make_choices(
+        *({"model": "own", "created": SECOND, "service_tier": tier} for tier in tiers)
+    )
+
+    rows = focus(choices, month="2026-11")
+
+    assert rows["x_ServiceTier"].to_list() == [*sorted(tiers[1:]), None]
+    for order in range(len(tiers)):
+        moved = choices.tail(order).vstack(choices.head(len(tiers) - order))
+        assert focus(moved, month="2026-11").equals(rows)
+
+
 def test_a_month_without_responses_has_the_columns_and_no_rows() -> None:
     choices = make_choices({"model": "gpt-4o", "created": SECOND})
 

@@ -29,9 +29,9 @@ SYSTEMS = {
     "macosx_arm64": "aarch64-apple-darwin",
     "win_amd64": "x86_64-pc-windows-msvc",
 }
-# Python refuses to import what stands in sys.modules as None, as if it were not there.
+# A module that is None in sys.modules cannot be imported, as if it did not exist.
 WITHOUT_KERNEL = "import sys; sys.modules['toolkit._kernel'] = None\n"
-TELL = """
+LOAD_SAMPLE = """
 import json, toolkit
 from toolkit.reading.native import DECODER
 log = toolkit.load("data/sample")
@@ -42,7 +42,7 @@ print(json.dumps([DECODER, *{row["decoder"] for row in rows}, *totals]))
 """
 
 
-def tell(code: str = TELL, **variables: str) -> list[object]:
+def load_sample(code: str = LOAD_SAMPLE, **variables: str) -> list[object]:
     """Load the sample in a new interpreter; return the decoders and the totals."""
     kept = {name: at for name, at in os.environ.items() if name != "TOOLKIT_DECODER"}
     done = subprocess.run(
@@ -64,21 +64,21 @@ def test_the_version_names_the_decoder_that_runs() -> None:
         check=True,
     )
 
-    said = f"completion-toolkit {toolkit.__version__} (decoder {DECODER},"
-    assert done.stdout.startswith(said)
+    expected = f"completion-toolkit {toolkit.__version__} (decoder {DECODER},"
+    assert done.stdout.startswith(expected)
 
 
 def test_without_the_kernel_the_reference_gives_the_same_totals() -> None:
-    installed = tell()
+    installed = load_sample()
 
-    missing = tell(WITHOUT_KERNEL + TELL)
+    missing = load_sample(WITHOUT_KERNEL + LOAD_SAMPLE)
 
     assert missing[:2] == ["reference", "reference"]
     assert missing[2:] == installed[2:]
 
 
 def test_the_reference_can_be_asked_for() -> None:
-    assert tell(TOOLKIT_DECODER="reference")[:2] == ["reference", "reference"]
+    assert load_sample(TOOLKIT_DECODER="reference")[:2] == ["reference", "reference"]
 
 
 def test_the_kernel_is_built_where_it_can_be_and_never_needed() -> None:

@@ -1,7 +1,7 @@
 """No text of a prompt or an answer is shown where it was not asked for.
 
-A word that stands in every place of a log where text may stand is looked for in all
-that the library says, and in all that it writes beside the text itself.
+A secret word is put wherever a log may have text. No message and no output of the
+library may show it, except where the text itself is asked for.
 """
 
 from __future__ import annotations
@@ -41,43 +41,43 @@ SECRET = "Xq7SECRETq7X"
 PART = re.compile(SECRET[:7], re.IGNORECASE)
 
 
-def hold(text: object, where: object = "") -> None:
-    """Hold that a text, or the bytes of a file, do not hold the word."""
+def assert_private(text: object, where: object = "") -> None:
+    """Assert that a text, or the bytes of a file, do not contain the word."""
     shown = text.decode("latin-1") if isinstance(text, bytes) else str(text)
     # A table may have folded the word.
     assert not PART.search("".join(shown.split())), where
 
 
-def hold_error(error: BaseException | None) -> None:
-    """Hold that an error, and all that led to it, do not hold the word."""
+def assert_private_error(error: BaseException | None) -> None:
+    """Assert that an error and its causes do not contain the word."""
     while error is not None:
-        hold(error)
-        hold(repr(error))
-        hold(error.args)
+        assert_private(error)
+        assert_private(repr(error))
+        assert_private(error.args)
         public = {k: v for k, v in vars(error).items() if k != "failure_cases"}
-        hold(public)
-        hold("".join(traceback.format_exception_only(error)))
+        assert_private(public)
+        assert_private("".join(traceback.format_exception_only(error)))
         error = error.__cause__ or error.__context__
 
 
-def hold_frame(frame: pl.DataFrame, *, but: tuple[str, ...] = ()) -> None:
-    """Hold that no cell of a frame holds the word."""
+def assert_private_frame(frame: pl.DataFrame, *, but: tuple[str, ...] = ()) -> None:
+    """Assert that no cell of a frame contains the word."""
     for name in frame.columns:
         if name not in but:
-            hold(frame[name].to_list(), name)
+            assert_private(frame[name].to_list(), name)
 
 
 @contextmanager
-def heard() -> Iterator[list[str]]:
-    """Gather the words of every warning, whatever its kind."""
-    said: list[str] = []
+def recorded_warnings() -> Iterator[list[str]]:
+    """Collect the text of every warning of any category."""
+    messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield said
-    said += [f"{one.message!r} {one.message}" for one in caught]
+        yield messages
+    messages += [f"{one.message!r} {one.message}" for one in caught]
 
 
-# --- Lines that hold the word --------------------------------------------------------
+# --- Lines that contain the word -----------------------------------------------------
 
 
 def message(**fields: object) -> dict[str, object]:
@@ -86,7 +86,7 @@ def message(**fields: object) -> dict[str, object]:
 
 
 CALL = {"id": "call", "type": "function"}
-# A response, with the word wherever text of a message may stand.
+# A response, with the word wherever a message may have text.
 GOOD: dict[str, dict[str, object]] = {
     "content": message(role="assistant", content=SECRET),
     "long content": message(content=f"{SECRET} " * 10_000),
@@ -192,7 +192,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_the_lines_of_this_module_are_rows_and_rejects_as_intended(log: Path) -> None:
-    with heard():
+    with recorded_warnings():
         loaded = toolkit.load(log, tags=TAGS)
 
     total = loaded.ledger.row(0, named=True)
@@ -208,15 +208,15 @@ def test_the_lines_of_this_module_are_rows_and_rejects_as_intended(log: Path) ->
 
 
 def test_no_warning_and_no_account_of_a_load_holds_content(log: Path) -> None:
-    with heard() as said:
+    with recorded_warnings() as messages:
         loaded = toolkit.load(log, tags=TAGS)
 
-    assert len(said) == 2  # of the rejects, and of a tag that is null in every line
-    hold(said)
-    hold(repr(loaded))
-    hold(loaded._repr_html_())
-    hold_frame(loaded.ledger)
-    hold_frame(pl.DataFrame(loaded.rejects), but=("raw",))
+    assert len(messages) == 2  # of the rejects, and of a tag that is null in every line
+    assert_private(messages)
+    assert_private(repr(loaded))
+    assert_private(loaded._repr_html_())
+    assert_private_frame(loaded.ledger)
+    assert_private_frame(pl.DataFrame(loaded.rejects), but=("raw",))
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -224,45 +224,45 @@ def test_an_error_of_a_line_holds_nothing_of_it(tmp_path: Path, name: str) -> No
     path = tmp_path / "a.jsonl"
     path.write_bytes(line(BAD[name]) + b"\n")
 
-    with heard() as said, pytest.raises(RejectedLineError) as error:
+    with recorded_warnings() as messages, pytest.raises(RejectedLineError) as error:
         toolkit.load(path, on_reject="raise", tags=TAGS)
-    hold_error(error.value)
-    with heard() as more:
+    assert_private_error(error.value)
+    with recorded_warnings() as more:
         loaded = toolkit.load(path, tags=TAGS)
 
-    hold(said + more)
-    hold(repr(loaded))
-    hold_frame(pl.DataFrame(loaded.rejects), but=("raw",))
+    assert_private(messages + more)
+    assert_private(repr(loaded))
+    assert_private_frame(pl.DataFrame(loaded.rejects), but=("raw",))
 
 
 def test_no_account_of_a_check_holds_content(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with heard() as said:
+    with recorded_warnings() as messages:
         checked = [toolkit.check(log, tags=TAGS)]
         toolkit.export(log, to=out, tags=TAGS)
         checked.append(toolkit.check(out))
 
-    hold(said)
+    assert_private(messages)
     for one in checked:
         assert one.findings
         assert one.rejects
-        hold(one)
-        hold_frame(one.ledger)
+        assert_private(one)
+        assert_private_frame(one.ledger)
 
 
 def test_an_error_of_a_scan_holds_no_content(log: Path) -> None:
-    with heard() as said:
+    with recorded_warnings() as messages:
         frame = toolkit.scan(log, tags=TAGS)
-        hold(frame.explain())
+        assert_private(frame.explain())
         usage = toolkit.metrics.token_usage(frame)
         ax = toolkit.charts.plot_token_usage(usage)
 
-    hold(said)
-    hold_frame(usage)
+    assert_private(messages)
+    assert_private_frame(usage)
     texts = cast("list[Text]", ax.figure.findobj(Text))
     drawn = " ".join(text.get_text() for text in texts)
     assert "gpt-a" in drawn
-    hold(drawn)
+    assert_private(drawn)
 
 
 HEADS: dict[str, bytes] = {
@@ -292,18 +292,18 @@ def test_the_hint_for_a_file_that_is_not_a_log_holds_nothing_of_it(
     path = tmp_path / "a.jsonl"
     path.write_bytes(HEADS[name])
 
-    with heard() as said:
+    with recorded_warnings() as messages:
         loaded = toolkit.load(path)
         checked = toolkit.check(path)
 
-    hold(said)
-    hold(repr(loaded))
-    hold_frame(loaded.ledger)
-    hold(checked)
+    assert_private(messages)
+    assert_private(repr(loaded))
+    assert_private_frame(loaded.ledger)
+    assert_private(checked)
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": lambda data: gzip.compress(data, 0),  # stored: the word stands in clear
+    "gzip": lambda data: gzip.compress(data, 0),  # stored: the word is in clear text
     "gzip packed": gzip.compress,
     "zstd": partial(zstd_frame, checksum=True, compression_level=-100),
 }
@@ -324,7 +324,7 @@ def test_an_error_of_a_damaged_log_holds_nothing_of_it(
     text = (good_line("content") + b"\n") * 50
     path.write_bytes(DAMAGES[damage](PACKERS[kind](text)))
 
-    with heard() as said:
+    with recorded_warnings() as messages:
         with pytest.raises(DamagedLogError) as error:
             toolkit.load(path)
         with pytest.raises(Exception, match="damaged") as scanned:
@@ -333,11 +333,11 @@ def test_an_error_of_a_damaged_log_holds_nothing_of_it(
             toolkit.export(path, to=tmp_path / "out")
         loaded = toolkit.load(path, on_damage="collect", duplicates="keep")
 
-    hold(said)
+    assert_private(messages)
     for caught in (error, scanned, exported):
-        hold_error(caught.value)
-    hold(repr(loaded))
-    hold(loaded.ledger["error"].item())
+        assert_private_error(caught.value)
+    assert_private(repr(loaded))
+    assert_private(loaded.ledger["error"].item())
 
 
 # --- What the command prints ---------------------------------------------------------
@@ -384,8 +384,8 @@ def test_no_command_prints_content(log: Path, tmp_path: Path, command: Command) 
     ):
         printed = command(*arguments)
         assert printed
-        hold(printed, arguments)
-    hold((tmp_path / "a.svg").read_bytes())
+        assert_private(printed, arguments)
+    assert_private((tmp_path / "a.svg").read_bytes())
 
 
 # --- What is written -----------------------------------------------------------------
@@ -401,33 +401,33 @@ def test_what_describes_an_export_holds_no_content(
     log: Path, tmp_path: Path, content: Any
 ) -> None:
     out = tmp_path / "out"
-    with heard() as said:
+    with recorded_warnings() as messages:
         done = toolkit.export(log, to=out, tags=TAGS, content=content)
 
-    hold(said)
-    hold(done)
-    hold_frame(done.ledger)
-    hold_frame(toolkit.ledger(out))
+    assert_private(messages)
+    assert_private(done)
+    assert_private_frame(done.ledger)
+    assert_private_frame(toolkit.ledger(out))
     for path in files(out):
-        hold(path, path)
+        assert_private(path, path)
         if path.suffix != ".parquet":
-            hold(path.read_bytes(), path)
+            assert_private(path.read_bytes(), path)
 
 
 def test_choices_without_content_hold_none_in_any_column_or_byte(
     log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with heard():
+    with recorded_warnings():
         toolkit.export(log, to=out, tags=TAGS, content="drop")
 
     parts = list((out / "choices").rglob("*.parquet"))
     assert sum(pq.read_metadata(part).num_rows for part in parts) == len(GOOD)
     for part in parts:
-        hold(part.read_bytes(), part)
-        hold_frame(pl.read_parquet(part))
-        hold(pq.read_metadata(part).to_dict())
-        hold(pq.read_schema(part).metadata)
+        assert_private(part.read_bytes(), part)
+        assert_private_frame(pl.read_parquet(part))
+        assert_private(pq.read_metadata(part).to_dict())
+        assert_private(pq.read_schema(part).metadata)
 
 
 @pytest.mark.parametrize("way", ["load", "scan", "batches", "export"])
@@ -435,7 +435,7 @@ def test_without_content_no_text_is_left_in_any_column(
     log: Path, tmp_path: Path, way: str
 ) -> None:
     options: dict[str, Any] = {"content": "drop", "tags": TAGS}
-    with heard():
+    with recorded_warnings():
         if way == "load":
             frame = pl.DataFrame(toolkit.load(log, **options).choices)
         elif way == "scan":
@@ -448,7 +448,7 @@ def test_without_content_no_text_is_left_in_any_column(
             frame = toolkit.scan(tmp_path / "out").collect()
 
     assert frame.height == len(GOOD)
-    hold_frame(frame)
+    assert_private_frame(frame)
     for column in CHOICES.columns:
         if column.private and column.name != "tool_calls":
             assert frame[column.name].null_count() == frame.height
@@ -477,7 +477,7 @@ def _no_umask() -> Iterator[None]:
 def test_only_the_owner_may_read_rejects_at_any_time(
     log: Path, tmp_path: Path, content: Any
 ) -> None:
-    # A second log: the progress is told before the export is done.
+    # A second log: the progress is reported before the export is done.
     (log.parent / "b.jsonl").write_bytes(b"{}\n" * 70_000)
     (log.parent / "c.jsonl").write_bytes(log.read_bytes())
     out = tmp_path / "out"
@@ -495,7 +495,7 @@ def test_only_the_owner_may_read_rejects_at_any_time(
             time.sleep(0.01)
             seen.extend(map(mode, out.glob(".staging/rejects/*")))
 
-    with heard():
+    with recorded_warnings():
         toolkit.export(log.parent, to=out, content=content, progress=look)
         toolkit.write_rejects(out, tmp_path / "from export.jsonl")
         toolkit.write_rejects(log, tmp_path / "from log.jsonl")
@@ -513,16 +513,16 @@ def test_the_word_of_a_reject_lies_under_rejects_and_nowhere_else(
     path, out = tmp_path / "a.jsonl", tmp_path / "out"
     path.write_bytes(b"".join(line(value) + b"\n" for value in BAD.values()))
 
-    with heard():
+    with recorded_warnings():
         toolkit.export(path, to=out, content="keep", tags=TAGS)
 
     for file in files(out):
         if file.parent != out / "rejects":
-            hold(file.read_bytes(), file)
+            assert_private(file.read_bytes(), file)
             if file.suffix == ".parquet":
-                hold_frame(pl.read_parquet(file))
+                assert_private_frame(pl.read_parquet(file))
     (part,) = (out / "rejects").iterdir()
-    hold_frame(pl.read_parquet(part), but=("raw",))
+    assert_private_frame(pl.read_parquet(part), but=("raw",))
 
 
 # --- Frames that break the schema ----------------------------------------------------
@@ -530,12 +530,12 @@ def test_the_word_of_a_reject_lies_under_rejects_and_nowhere_else(
 NUMBER = 987_654_321_000_000
 
 
-def hold_validation(frame: pl.DataFrame, **options: Any) -> ValidationError:
-    """Hold that a frame fails, and that nothing of it is told."""
-    with heard() as said, pytest.raises(ValidationError) as error:
+def assert_private_validation(frame: pl.DataFrame, **options: Any) -> ValidationError:
+    """Assert that a frame fails, and that the error shows none of its cells."""
+    with recorded_warnings() as messages, pytest.raises(ValidationError) as error:
         toolkit.validate(frame, **options)
-    hold(said)
-    hold_error(error.value)
+    assert_private(messages)
+    assert_private_error(error.value)
     assert f"{NUMBER}" not in f"{error.value}{error.value!r}{error.value.failures}"
     return error.value
 
@@ -548,17 +548,17 @@ def test_a_failed_validation_shows_no_cell(sign: int) -> None:
     row: dict[str, object] = {"content": SECRET, "model": SECRET, "source": None}
     frame = make_choices(*[{**row, name: sign * NUMBER} for name in COUNTS])
 
-    error = hold_validation(frame)
+    error = assert_private_validation(frame)
 
     assert len(error.failures) >= 2
-    # Whoever wants the cells finds them where the documentation says.
+    # The cells are where the documentation says, for those who need them.
     assert error.failure_cases is not None
 
 
 def test_a_repeated_key_is_reported_without_its_cells() -> None:
     row = {"source": SECRET, "content": SECRET, "line": NUMBER}
 
-    hold_validation(make_choices(row, row))
+    assert_private_validation(make_choices(row, row))
 
 
 @pytest.mark.parametrize("table", [REJECTS, LEDGER], ids=lambda table: table.name)
@@ -573,7 +573,7 @@ def test_a_failed_validation_of_any_table_shows_no_cell(table: Table) -> None:
         [{"log_id": 0, **texts, **numbers}], schema=table.polars, orient="row"
     )
 
-    hold_validation(frame, table=table)
+    assert_private_validation(frame, table=table)
 
 
 @pytest.mark.parametrize(
@@ -590,7 +590,7 @@ def test_a_failed_validation_of_any_table_shows_no_cell(table: Table) -> None:
 def test_a_column_of_another_type_is_reported_without_its_cells(
     values: pl.Series,
 ) -> None:
-    hold_validation(make_choices({}).with_columns(values))
+    assert_private_validation(make_choices({}).with_columns(values))
 
 
 def test_errors_of_metrics_hold_no_cell() -> None:
@@ -600,7 +600,7 @@ def test_errors_of_metrics_hold_no_cell() -> None:
 
     broad = (ToolkitError, TypeError, pl.exceptions.PolarsError)
     for broken in (missing, wrong, frame.with_columns(created=pl.lit(SECRET))):
-        with heard() as said, pytest.raises(broad) as error:
+        with recorded_warnings() as messages, pytest.raises(broad) as error:
             toolkit.metrics.token_usage(broken)
-        hold(said)
-        hold_error(error.value)
+        assert_private(messages)
+        assert_private_error(error.value)

@@ -135,7 +135,7 @@ def test_any_bytes_give_rows_or_rejects_and_never_another_exception(
 
 
 def assert_ledger_law(log: toolkit.Loaded) -> None:
-    """Hold the laws of the ledger against its tables."""
+    """Check the equations of the ledger against its tables."""
     ledger = log.ledger.row(0, named=True)
     parts = ("blank", "responses", "chunks", "duplicates", "errors", "rejected")
     assert ledger["lines"] == sum(ledger[name] for name in parts)

@@ -195,8 +195,8 @@ def collect(read_logs: ReadLogs, source: Source, **options: Any) -> Result:
         warnings.simplefilter("always")
         result = read_logs(source, on_damage="collect", **options)
     damaged = [log["error"] for log in result.ledger if log["error"] is not None]
-    said = [one for one in caught if one.category is errors.DamageWarning]
-    assert len(said) == bool(damaged)
+    warned = [one for one in caught if one.category is errors.DamageWarning]
+    assert len(warned) == bool(damaged)
     return result
 
 
@@ -218,10 +218,10 @@ def alone(result: Result) -> dict[str, Any]:
     return log
 
 
-def hold_damage(
+def check_damage(
     path: Path, packed: Packed, whole: int, *, start: int, raises: bool = True
 ) -> None:
-    """Hold what a load says of a log of which only the first members are whole.
+    """Check a load of a log of which only the first members are whole.
 
     `start` is the byte where the damage begins. Damage that is collected `raises` too
     if it is not, with the same words.
@@ -404,7 +404,7 @@ def test_a_log_gives_the_same_whatever_is_read_at_once(
     path.write_bytes(packed.data + bytes(9))
     assert load(path).lines() == KEPT_LINES[3]
     path.write_bytes(packed.data[:-1])
-    hold_damage(path, packed, 2, start=packed.starts[2])
+    check_damage(path, packed, 2, start=packed.starts[2])
 
 
 # --- Cut logs ------------------------------------------------------------------------
@@ -431,7 +431,9 @@ def test_a_log_that_is_cut_is_whole_members_or_an_error(path: Path, kind: str) -
             assert result.lines() == KEPT_LINES[whole]
             assert alone(result)["error"] is None
         else:
-            hold_damage(path, packed, whole, start=starts[whole], raises=size % 16 == 0)
+            check_damage(
+                path, packed, whole, start=starts[whole], raises=size % 16 == 0
+            )
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -498,7 +500,7 @@ def test_a_frame_that_needs_a_dictionary_is_damage(path: Path) -> None:
     packed = pack("zstd", THREE)
     path.write_bytes(packed.data + zstd.compress(good(9) + b"\n", zstd_dict=words))
 
-    hold_damage(path, packed, 3, start=len(packed.data))
+    check_damage(path, packed, 3, start=len(packed.data))
 
 
 # --- Flipped bits --------------------------------------------------------------------
@@ -512,10 +514,10 @@ def flips(packed: Packed, start: int) -> Iterator[tuple[int, bytes]]:
         yield place, bytes(flipped)
 
 
-def hold_flip(
+def check_flip(
     path: Path, packed: Packed, *, checked: bool, raises: bool = True
 ) -> Result:
-    """Hold that a changed log gives what the whole one gives, or members of its front.
+    """Check that a changed log gives the same as the whole one, or its first members.
 
     What is not `checked` has frames without a checksum, whose rows may be wrong.
     """
@@ -538,7 +540,7 @@ def test_one_flipped_bit_is_an_error_or_changes_nothing(path: Path, kind: str) -
 
     for place, flipped in flips(packed, 2 if kind == "gzip" else 4):
         path.write_bytes(flipped)
-        hold_flip(path, packed, checked=True, raises=place % 16 == 0)
+        check_flip(path, packed, checked=True, raises=place % 16 == 0)
 
 
 @pytest.mark.parametrize("kind", UNCHECKED)
@@ -551,7 +553,7 @@ def test_one_flipped_bit_of_a_frame_without_checksum_harms_no_other_frame(
 
     for place, flipped in flips(packed, 4):
         path.write_bytes(flipped)
-        result = hold_flip(path, packed, checked=False, raises=place % 16 == 0)
+        result = check_flip(path, packed, checked=False, raises=place % 16 == 0)
         lines, _ = result.lines()
         if place >= first:
             assert lines[:2] == [1, 3]
@@ -593,7 +595,7 @@ def test_changed_bytes_are_an_error_or_change_nothing(
         path = Path(folder) / "a.jsonl"
         path.write_bytes(data)
 
-        hold_flip(path, packed, checked=True)
+        check_flip(path, packed, checked=True)
 
 
 # --- What follows the members --------------------------------------------------------
@@ -615,7 +617,7 @@ def test_other_bytes_behind_the_members_are_damage_that_costs_no_row(
     packed = pack(kind, THREE)
     path.write_bytes(packed.data + tail)
 
-    hold_damage(path, packed, 3, start=len(packed.data))
+    check_damage(path, packed, 3, start=len(packed.data))
 
 
 @pytest.mark.parametrize(("first", "second"), [("gzip", "zstd"), ("zstd", "gzip")])
@@ -625,7 +627,7 @@ def test_a_member_of_another_compression_is_damage(
     packed = pack(first, THREE)
     path.write_bytes(packed.data + pack(second, [good(9) + b"\n"]).data)
 
-    hold_damage(path, packed, 3, start=len(packed.data))
+    check_damage(path, packed, 3, start=len(packed.data))
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
@@ -634,7 +636,7 @@ def test_a_damaged_member_hides_the_whole_ones_behind_it(path: Path, kind: str) 
     one, two, three = packed.members
     path.write_bytes(one + two[: len(two) // 2] + three)
 
-    hold_damage(path, packed, 1, start=len(one))
+    check_damage(path, packed, 1, start=len(one))
 
 
 @pytest.mark.parametrize(
@@ -646,7 +648,7 @@ def test_a_damaged_frame_to_skip_costs_no_row_before_it(
     packed = pack("zstd", THREE)
     path.write_bytes(packed.data + front + skippable(60)[:place])
 
-    hold_damage(path, packed, 3, start=len(packed.data + front))
+    check_damage(path, packed, 3, start=len(packed.data + front))
 
 
 # --- Many logs -----------------------------------------------------------------------
@@ -731,17 +733,17 @@ def test_the_warning_counts_and_names_and_holds_no_content(tmp_path: Path) -> No
     with pytest.warns(errors.DamageWarning) as caught:
         toolkit.load(paths, on_damage="collect")
 
-    (said,) = [one for one in caught if one.category is errors.DamageWarning]
-    assert str(said.message).startswith(f"{paths[1]}: damaged")
-    assert "1 more log" in str(said.message)
-    assert "Hello" not in str(said.message)
-    assert said.filename == __file__
+    (warned,) = [one for one in caught if one.category is errors.DamageWarning]
+    assert str(warned.message).startswith(f"{paths[1]}: damaged")
+    assert "1 more log" in str(warned.message)
+    assert "Hello" not in str(warned.message)
+    assert warned.filename == __file__
 
 
 def test_a_response_of_a_damaged_member_makes_no_other_a_duplicate(
     tmp_path: Path, read_logs: ReadLogs
 ) -> None:
-    # 2 stands in a member that is cut, 1 in one that is whole.
+    # 2 is in a member that is cut, 1 in a whole one.
     damaged, whole = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"
     damaged.write_bytes(pack("gzip", [good(1) + b"\n", good(2) + b"\n"]).data[:-1])
     whole.write_bytes(good(1) + b"\n" + good(2) + b"\n")
@@ -892,12 +894,12 @@ def test_progress_reports_no_more_bytes_than_there_are(
     tmp_path: Path, read_logs: ReadLogs
 ) -> None:
     paths = write_logs(tmp_path)
-    said: list[int] = []
+    sizes: list[int] = []
 
-    collect(read_logs, paths, progress=said.append)
+    collect(read_logs, paths, progress=sizes.append)
 
-    assert min(said) >= 0
-    assert sum(said) <= sum(path.stat().st_size for path in paths)
+    assert min(sizes) >= 0
+    assert sum(sizes) <= sum(path.stat().st_size for path in paths)
 
 
 # --- Standard input ------------------------------------------------------------------

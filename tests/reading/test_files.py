@@ -818,8 +818,8 @@ def odd(folder: Path, name: bytes, ending: bytes = b"") -> Path:
     return folder / os.fsdecode(name + ending)
 
 
-def hold_screen(done: Done) -> None:
-    """Hold that nothing that was printed can steer a screen."""
+def check_screen(done: Done) -> None:
+    """Check that nothing that was printed can control a terminal."""
     for text in (done.out, done.err):
         assert not {*"\x1b\x07\x9b\u202e\r"} & set(text)
 
@@ -868,7 +868,7 @@ def test_no_name_can_control_the_terminal_in_any_command(
         ("tokens", logs, "--by", odd_logs.name),
         ("load", logs),
     ):
-        hold_screen(command(*arguments))
+        check_screen(command(*arguments))
     failing = (
         ("tokens", logs),
         ("tokens", f"{logs}x"),
@@ -878,7 +878,7 @@ def test_no_name_can_control_the_terminal_in_any_command(
     )
     for fails in failing:
         done = command(*fails)
-        hold_screen(done)
+        check_screen(done)
         if "that is no path" in done.err:
             # A missing file with a line end in its name: it may be the text of a log.
             assert (done.code, "\n" in logs) == (2, True)

@@ -59,7 +59,7 @@ class Line(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What the library says of one log."""
+    """What the library reports of one log."""
 
     rows: list[dict[str, Any]]
     rejects: list[dict[str, Any]]
@@ -99,7 +99,7 @@ def cut(data: bytes) -> list[Line]:
 
 
 def data_of(text: bytes) -> bytes | None:
-    """Return what a line says without its field of an event; None if it has none."""
+    """Return a line without its field of an event; None if it has none."""
     if text.startswith((b":", b"event:", b"id:", b"retry:")):
         return None
     if text.startswith(b"data:"):
@@ -127,11 +127,11 @@ def export(source: str | Path, **options: Any) -> Result:
 
 
 def account(result: Result, data: bytes) -> list[str]:
-    """Hold what was result of a log against its bytes; return the fate of each line.
+    """Check a result against the bytes of its log; return the outcome of each line.
 
-    A fate is `row`, `chunk`, `blank`, `duplicate`, `pending` or the code of a reject.
-    All responses of the log must stand in their lines bare, and of streams it has
-    framing only.
+    An outcome is `row`, `chunk`, `blank`, `duplicate`, `pending` or the code of a
+    reject. All responses of the log must be bare lines, and of streams it has framing
+    only.
     """
     lines = cut(data)
     rejects = {reject["line"]: reject for reject in result.rejects}
@@ -144,14 +144,14 @@ def account(result: Result, data: bytes) -> list[str]:
         row["line"] for row in result.rows
     )
     kept: set[bytes] = set()
-    fates = []
+    outcomes = []
     for line in lines:
         text = data_of(line.content.strip(b" \t\r"))
         is_last = line is lines[-1]
         waits = is_last and not line.end and result.ledger["pending_bytes"] > 0
         claims = []
         if line.number in rows and text is not None:
-            hold_rows(rows[line.number], text)
+            check_rows(rows[line.number], text)
             kept.add(text)
             claims.append("row")
         elif text in kept:
@@ -159,7 +159,7 @@ def account(result: Result, data: bytes) -> list[str]:
         elif text in NO_DATA and not waits and line.number not in rejects:
             claims.append("chunk")
         if line.number in rejects:
-            hold_reject(rejects[line.number], line, data)
+            check_reject(rejects[line.number], line, data)
             claims.append(rejects[line.number]["code"])
         if waits:
             assert result.ledger["pending_bytes"] == line.nuls + len(line.content)
@@ -167,23 +167,23 @@ def account(result: Result, data: bytes) -> list[str]:
         elif text == b"" and line.number not in rejects:
             claims.append("blank")
         assert len(claims) == 1, (line.number, claims)
-        fates += claims
-    hold_ledger(result, fates)
+        outcomes += claims
+    check_ledger(result, outcomes)
     mark = lines[0].offset - lines[0].nuls if lines else len(data)
     tiled = mark + sum(line.nuls + len(line.content + line.end) for line in lines)
     assert result.ledger["bytes"] == tiled == len(data)
-    return fates
+    return outcomes
 
 
-def hold_rows(rows: list[dict[str, Any]], text: bytes) -> None:
-    """Hold the rows of a line against its bytes."""
+def check_rows(rows: list[dict[str, Any]], text: bytes) -> None:
+    """Check the rows of a line against its bytes."""
     signed = int.from_bytes(xxhash.xxh3_64_digest(text), signed=True)
     assert {row["response_hash"] for row in rows} == {signed}
     assert [row["choice_position"] for row in rows] == list(range(len(rows)))
 
 
-def hold_reject(reject: dict[str, Any], line: Line, data: bytes) -> None:
-    """Hold the place and the bytes of a reject against the file."""
+def check_reject(reject: dict[str, Any], line: Line, data: bytes) -> None:
+    """Check the place and the bytes of a reject against the file."""
     place = slice(reject["offset"], reject["offset"] + reject["length"])
     assert reject["offset"] == line.offset
     assert data[place] == line.content
@@ -193,11 +193,11 @@ def hold_reject(reject: dict[str, Any], line: Line, data: bytes) -> None:
         assert reject["raw"] == line.content
 
 
-def hold_ledger(result: Result, fates: list[str]) -> None:
-    """Hold the counts of a ledger against the fates of its lines, and its tables."""
-    ledger, count = result.ledger, Counter(fates)
-    codes = [fate for fate in fates if fate in REJECT_CODES]
-    assert ledger["lines"] == len(fates) - count["pending"]
+def check_ledger(result: Result, outcomes: list[str]) -> None:
+    """Check the counts of a ledger against the outcomes of its lines and its tables."""
+    ledger, count = result.ledger, Counter(outcomes)
+    codes = [outcome for outcome in outcomes if outcome in REJECT_CODES]
+    assert ledger["lines"] == len(outcomes) - count["pending"]
     assert ledger["blank"] == count["blank"]
     assert ledger["responses"] == count["row"]
     assert ledger["chunks"] == count["chunk"]
@@ -218,21 +218,21 @@ def read_logs(request: pytest.FixtureRequest) -> ReadLogs:
 
 
 @pytest.fixture
-def fates_of(read_logs: ReadLogs, tmp_path: Path) -> Callable[[bytes], list[str]]:
+def outcomes_of(read_logs: ReadLogs, tmp_path: Path) -> Callable[[bytes], list[str]]:
     """Return a function that writes a plain log and accounts for it."""
 
-    def fates(data: bytes) -> list[str]:
+    def outcomes(data: bytes) -> list[str]:
         path = tmp_path / "a.jsonl"
         path.write_bytes(data)
         return account(read_logs(path), data)
 
-    return fates
+    return outcomes
 
 
-Fates = Callable[[bytes], list[str]]
+Outcomes = Callable[[bytes], list[str]]
 
 
-def loaded_fates(data: bytes, path: Path, **options: Any) -> list[str]:
+def loaded_outcomes(data: bytes, path: Path, **options: Any) -> list[str]:
     """Write a log, load it and account for it."""
     path.write_bytes(data)
     return account(load(path, **options), data)
@@ -262,28 +262,28 @@ def steps_of(block_bytes: int, read_bytes: int) -> Iterator[None]:
 # --- Ends of lines -------------------------------------------------------------------
 
 
-def test_lf_ends_a_line(fates_of: Fates) -> None:
+def test_lf_ends_a_line(outcomes_of: Outcomes) -> None:
     data = good(1) + b"\n" + b"{}\n" + good(2) + b"\n"
 
-    assert fates_of(data) == ["row", "not_a_response", "row"]
+    assert outcomes_of(data) == ["row", "not_a_response", "row"]
 
 
-def test_crlf_ends_a_line_and_belongs_to_no_reject(fates_of: Fates) -> None:
+def test_crlf_ends_a_line_and_belongs_to_no_reject(outcomes_of: Outcomes) -> None:
     data = good(1) + b"\r\n" + b"{}\r\n" + good(2) + b"\r\n"
 
-    assert fates_of(data) == ["row", "not_a_response", "row"]
+    assert outcomes_of(data) == ["row", "not_a_response", "row"]
 
 
-def test_of_many_crs_before_lf_one_is_the_line_end(fates_of: Fates) -> None:
+def test_of_many_crs_before_lf_one_is_the_line_end(outcomes_of: Outcomes) -> None:
     data = b"{}\r\r\r\n" + good(1) + b"\r\r\n" + b"\r\r\n" + b"[1]\r\n"
 
-    assert fates_of(data) == ["not_a_response", "row", "blank", "not_a_response"]
+    assert outcomes_of(data) == ["not_a_response", "row", "blank", "not_a_response"]
 
 
-def test_both_line_ends_may_occur_in_one_log(fates_of: Fates) -> None:
+def test_both_line_ends_may_occur_in_one_log(outcomes_of: Outcomes) -> None:
     data = b"\n".join([good(1), good(2) + b"\r", b"\r", b"x\r", b"x", good(3), b""])
 
-    assert fates_of(data) == [
+    assert outcomes_of(data) == [
         "row", "row", "blank", "invalid_json", "invalid_json", "row",
     ]  # fmt: skip
 
@@ -298,37 +298,39 @@ def test_a_log_whose_lines_end_in_cr_alone_is_one_line(
 ) -> None:
     data = b"".join(good(number) + b"\r" for number in range(5)) + end
 
-    assert loaded_fates(data, tmp_path / "a.jsonl") == [code]
+    assert loaded_outcomes(data, tmp_path / "a.jsonl") == [code]
 
 
-def test_an_object_that_ends_in_cr_alone_is_whole(fates_of: Fates) -> None:
-    assert fates_of(good(1) + b"\n" + good(2) + b"\r") == ["row", "row"]
+def test_an_object_that_ends_in_cr_alone_is_whole(outcomes_of: Outcomes) -> None:
+    assert outcomes_of(good(1) + b"\n" + good(2) + b"\r") == ["row", "row"]
 
 
-def test_lf_before_cr_ends_a_line_and_the_cr_begins_the_next(fates_of: Fates) -> None:
+def test_lf_before_cr_ends_a_line_and_the_cr_begins_the_next(
+    outcomes_of: Outcomes,
+) -> None:
     data = good(1) + b"\n\r" + good(2) + b"\n\r" + b"x\n\r\n"
 
-    assert fates_of(data) == ["row", "row", "invalid_json", "blank"]
+    assert outcomes_of(data) == ["row", "row", "invalid_json", "blank"]
 
 
 @pytest.mark.parametrize(
     "text", ["\u2028", "\u2029", "\u0085", "\u00a0", "\ufeff", "\u2028" * 9]
 )
-def test_separators_of_unicode_end_no_line(fates_of: Fates, text: str) -> None:
+def test_separators_of_unicode_end_no_line(outcomes_of: Outcomes, text: str) -> None:
     inside = json.dumps(make_response(id="x", model=f"a{text}b"), ensure_ascii=False)
     data = b"\n".join([inside.encode(), text.encode(), good(1) + text.encode(), b"{}"])
 
-    assert fates_of(data + b"\n") == [
+    assert outcomes_of(data + b"\n") == [
         "row", "invalid_json", "invalid_json", "not_a_response",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("byte", [0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x7F])
-def test_control_bytes_end_no_line(fates_of: Fates, byte: int) -> None:
+def test_control_bytes_end_no_line(outcomes_of: Outcomes, byte: int) -> None:
     control = bytes([byte])
     data = b"\n".join([good(1), control, good(2) + control + good(3), good(4), b""])
 
-    assert fates_of(data) == ["row", "invalid_json", "invalid_json", "row"]
+    assert outcomes_of(data) == ["row", "invalid_json", "invalid_json", "row"]
 
 
 # --- Marks, NUL bytes, nothing -------------------------------------------------------
@@ -336,96 +338,103 @@ def test_control_bytes_end_no_line(fates_of: Fates, byte: int) -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_a_mark_at_the_start_moves_every_offset_by_three(
-    fates_of: Fates, end: bytes
+    outcomes_of: Outcomes, end: bytes
 ) -> None:
     data = MARK + end.join([b"x", good(1), b"", b"{}", b""])
 
-    assert fates_of(data) == ["invalid_json", "row", "blank", "not_a_response"]
+    assert outcomes_of(data) == ["invalid_json", "row", "blank", "not_a_response"]
 
 
-def test_a_mark_anywhere_else_is_part_of_its_line(fates_of: Fates) -> None:
+def test_a_mark_anywhere_else_is_part_of_its_line(outcomes_of: Outcomes) -> None:
     data = b"\n".join([good(1), MARK + good(2), MARK, good(3) + MARK, good(4), b""])
 
-    assert fates_of(data) == [
+    assert outcomes_of(data) == [
         "row", "invalid_json", "invalid_json", "invalid_json", "row",
     ]  # fmt: skip
 
 
-def test_of_two_marks_the_second_is_part_of_the_first_line(fates_of: Fates) -> None:
+def test_of_two_marks_the_second_is_part_of_the_first_line(
+    outcomes_of: Outcomes,
+) -> None:
     data = MARK + MARK + good(1) + b"\n" + good(2) + b"\n"
 
-    assert fates_of(data) == ["invalid_json", "row"]
+    assert outcomes_of(data) == ["invalid_json", "row"]
 
 
-def test_a_mark_and_nothing_else_is_a_log_without_lines(fates_of: Fates) -> None:
-    assert fates_of(MARK) == []
+def test_a_mark_and_nothing_else_is_a_log_without_lines(outcomes_of: Outcomes) -> None:
+    assert outcomes_of(MARK) == []
 
 
-@pytest.mark.parametrize(("rest", "fates"), [(b"\n", ["blank"]), (b"\r\n", ["blank"])])
+@pytest.mark.parametrize(
+    ("rest", "outcomes"), [(b"\n", ["blank"]), (b"\r\n", ["blank"])]
+)
 def test_a_mark_and_a_line_end_are_a_blank_line(
-    fates_of: Fates, rest: bytes, fates: list[str]
+    outcomes_of: Outcomes, rest: bytes, outcomes: list[str]
 ) -> None:
-    assert fates_of(MARK + rest) == fates
+    assert outcomes_of(MARK + rest) == outcomes
 
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_part_of_a_mark_is_no_mark(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.jsonl"
 
-    assert loaded_fates(MARK[:size], path) == ["invalid_utf8"]
-    assert loaded_fates(MARK[:size] + b"\n" + good(1), path) == ["invalid_utf8", "row"]
+    assert loaded_outcomes(MARK[:size], path) == ["invalid_utf8"]
+    assert loaded_outcomes(MARK[:size] + b"\n" + good(1), path) == [
+        "invalid_utf8",
+        "row",
+    ]
 
 
 def test_marks_of_other_encodings_are_no_marks(tmp_path: Path) -> None:
     data = "\ufeff".encode("utf-16-le") + good(1) + b"\n" + good(2) + b"\n"
 
-    assert loaded_fates(data, tmp_path / "a.jsonl") == ["invalid_utf8", "row"]
+    assert loaded_outcomes(data, tmp_path / "a.jsonl") == ["invalid_utf8", "row"]
 
 
 def test_a_log_in_utf16_is_rejects_and_no_rows(tmp_path: Path) -> None:
     text = (good(1) + b"\r\n" + good(2) + b"\r\n").decode()
     path = tmp_path / "a.jsonl"
 
-    little = loaded_fates(text.encode("utf-16"), path)
-    big = loaded_fates(text.encode("utf-16-be"), path)
+    little = loaded_outcomes(text.encode("utf-16"), path)
+    big = loaded_outcomes(text.encode("utf-16-be"), path)
 
     # An LF has its zero byte behind it in one order, and before it in the other.
     assert little == ["invalid_utf8", "invalid_json", "blank"]
     assert big == ["invalid_json", "invalid_json"]
 
 
-def test_nul_bytes_in_front_of_a_line_are_not_part_of_it(fates_of: Fates) -> None:
+def test_nul_bytes_in_front_of_a_line_are_not_part_of_it(outcomes_of: Outcomes) -> None:
     # copytruncate leaves them where a writer goes on at its old place in the file.
     lines = [b"\0" * 4096 + good(1), b"\0{}", good(2), b"\0\0x\r", b"\0" + good(3)]
 
-    assert fates_of(b"\n".join([*lines, b""])) == [
+    assert outcomes_of(b"\n".join([*lines, b""])) == [
         "row", "not_a_response", "row", "invalid_json", "row",
     ]  # fmt: skip
-    assert fates_of(MARK + b"\0" * 9 + good(1) + b"\n\0" + good(1)) == [
+    assert outcomes_of(MARK + b"\0" * 9 + good(1) + b"\n\0" + good(1)) == [
         "row", "duplicate",
     ]  # fmt: skip
 
 
-def test_a_line_of_nul_bytes_is_blank(fates_of: Fates) -> None:
+def test_a_line_of_nul_bytes_is_blank(outcomes_of: Outcomes) -> None:
     lines = [good(1), b"\0", b"\0" * 4096, b"\0\r", b"\0 \t", b"\0\0x", b"\0", b""]
 
-    assert fates_of(b"\n".join(lines)) == [
+    assert outcomes_of(b"\n".join(lines)) == [
         "row", "blank", "blank", "blank", "blank", "invalid_json", "blank",
     ]  # fmt: skip
 
 
-def test_nul_bytes_elsewhere_are_bytes_of_their_line(fates_of: Fates) -> None:
+def test_nul_bytes_elsewhere_are_bytes_of_their_line(outcomes_of: Outcomes) -> None:
     lines = [b" \0" + good(1), good(2) + b"\0", b"a\0b", good(3), b"\0", b"\0 \0", b""]
     bad = ["invalid_json"] * 3
 
-    assert fates_of(b"\n".join(lines)) == [*bad, "row", "blank", "invalid_json"]
+    assert outcomes_of(b"\n".join(lines)) == [*bad, "row", "blank", "invalid_json"]
 
 
 def test_nul_bytes_do_not_count_to_the_length_of_a_line(tmp_path: Path) -> None:
     data = b"\n".join([bytes(99) + b"{}", bytes(99) + b"12345", bytes(99), b"123"])
 
     with steps_of(7, 7):
-        assert loaded_fates(data, tmp_path / "a.jsonl", max_line_bytes=3) == [
+        assert loaded_outcomes(data, tmp_path / "a.jsonl", max_line_bytes=3) == [
             "not_a_response", "line_too_long", "blank", "truncated",
         ]  # fmt: skip
 
@@ -437,7 +446,7 @@ def test_a_tail_of_nul_bytes_takes_nothing_from_the_lines_before(
     data = good(1) + b"\n" + good(2) + b"\n" + bytes(5000)
     path = tmp_path / "a.jsonl"
 
-    assert loaded_fates(data, path) == ["row", "row", "blank"]
+    assert loaded_outcomes(data, path) == ["row", "row", "blank"]
     assert account(export(path), data) == ["row", "row", "pending"]
 
 
@@ -460,32 +469,38 @@ def test_an_export_goes_on_behind_nul_bytes_at_every_place(
     assert [row["line"] for row in rejects] == [whole.count(b"\n")]
 
 
-def test_an_empty_file_has_no_lines(fates_of: Fates) -> None:
-    assert fates_of(b"") == []
+def test_an_empty_file_has_no_lines(outcomes_of: Outcomes) -> None:
+    assert outcomes_of(b"") == []
 
 
 @pytest.mark.parametrize("white", [b"", b" ", b"\t", b" \t \r", b" " * 70_000])
 def test_empty_lines_and_lines_of_white_space_are_counted(
-    fates_of: Fates, white: bytes
+    outcomes_of: Outcomes, white: bytes
 ) -> None:
     data = b"\n".join([white, good(1), white, white, good(2), white, b""])
 
-    assert fates_of(data) == ["blank", "row", "blank", "blank", "row", "blank"]
+    assert outcomes_of(data) == ["blank", "row", "blank", "blank", "row", "blank"]
 
 
-def test_a_log_of_line_ends_is_blank_lines(fates_of: Fates) -> None:
-    assert fates_of(b"\n\n\r\n\r\r\n\n") == ["blank"] * 5
+def test_a_log_of_line_ends_is_blank_lines(outcomes_of: Outcomes) -> None:
+    assert outcomes_of(b"\n\n\r\n\r\r\n\n") == ["blank"] * 5
 
 
-def test_a_repeat_is_counted_and_the_line_numbers_go_on(fates_of: Fates) -> None:
+def test_a_repeat_is_counted_and_the_line_numbers_go_on(outcomes_of: Outcomes) -> None:
     data = b"\n".join([good(1), good(1) + b"\r", good(2), b" " + good(1), b"{}", b""])
 
-    assert fates_of(data) == ["row", "duplicate", "row", "duplicate", "not_a_response"]
+    assert outcomes_of(data) == [
+        "row",
+        "duplicate",
+        "row",
+        "duplicate",
+        "not_a_response",
+    ]
 
 
 # --- The end of the file -------------------------------------------------------------
 
-# Last bytes of a log, and what becomes of them: in a load and wherever nothing more can
+# Last bytes of a log, and their outcome: in a load and wherever nothing more can
 # come, and in the export of a plain file, which may still grow.
 TAILS: list[tuple[bytes, str | None, str | None]] = [
     (b"", None, None),
@@ -514,24 +529,24 @@ TAILS: list[tuple[bytes, str | None, str | None]] = [
 ]
 
 
-def sure(fates: list[str | None]) -> list[str]:
-    """Leave out the fate of what is not there."""
-    return [fate for fate in fates if fate is not None]
+def sure(outcomes: list[str | None]) -> list[str]:
+    """Leave out the outcome of what is not there."""
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
-@pytest.mark.parametrize(("tail", "fate", "_growing"), TAILS)
+@pytest.mark.parametrize(("tail", "outcome", "_growing"), TAILS)
 def test_a_load_reads_or_rejects_an_unfinished_last_line(
-    tmp_path: Path, tail: bytes, fate: str | None, _growing: str | None
+    tmp_path: Path, tail: bytes, outcome: str | None, _growing: str | None
 ) -> None:
     for before in (good(1) + b"\n", good(1) + b"\r\n", MARK + good(1) + b"\n"):
-        fates = loaded_fates(before + tail, tmp_path / "a.jsonl")
+        outcomes = loaded_outcomes(before + tail, tmp_path / "a.jsonl")
 
-        assert fates == sure(["row", fate])
+        assert outcomes == sure(["row", outcome])
 
 
-@pytest.mark.parametrize(("tail", "fate", "growing"), TAILS)
+@pytest.mark.parametrize(("tail", "outcome", "growing"), TAILS)
 def test_an_export_leaves_pending_what_may_still_grow_and_only_that(
-    tmp_path: Path, tail: bytes, fate: str | None, growing: str | None
+    tmp_path: Path, tail: bytes, outcome: str | None, growing: str | None
 ) -> None:
     data = good(1) + b"\n" + tail
     plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
@@ -539,17 +554,17 @@ def test_an_export_leaves_pending_what_may_still_grow_and_only_that(
     packed.write_bytes(pack("gzip", data))
 
     assert account(export(plain), data) == sure(["row", growing])
-    assert account(export(packed), data) == sure(["row", fate])
+    assert account(export(packed), data) == sure(["row", outcome])
 
 
-@pytest.mark.parametrize(("tail", "fate", "_growing"), TAILS[1:])
+@pytest.mark.parametrize(("tail", "outcome", "_growing"), TAILS[1:])
 def test_a_tail_may_be_the_whole_log(
-    tmp_path: Path, tail: bytes, fate: str | None, _growing: str | None
+    tmp_path: Path, tail: bytes, outcome: str | None, _growing: str | None
 ) -> None:
     path = tmp_path / "a.jsonl"
 
-    assert loaded_fates(tail, path) == [fate]
-    assert loaded_fates(MARK + tail, path) == [fate]
+    assert loaded_outcomes(tail, path) == [outcome]
+    assert loaded_outcomes(MARK + tail, path) == [outcome]
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
@@ -578,16 +593,16 @@ def test_every_cut_of_a_log_is_accounted_for(tmp_path: Path) -> None:
 
     for size in range(len(data) + 1):
         whole = data[:size].count(b"\n")
-        fates = loaded_fates(data[:size], path)
-        assert fates[:whole] == ["not_a_response", "invalid_json", "blank"][:whole]
-        assert len(fates) <= whole + 1
+        outcomes = loaded_outcomes(data[:size], path)
+        assert outcomes[:whole] == ["not_a_response", "invalid_json", "blank"][:whole]
+        assert len(outcomes) <= whole + 1
 
 
 # --- Edges of blocks and reads -------------------------------------------------------
 
 
 def mixed(size: int, *, width: int = 40) -> bytes:
-    """Write a log of just so many bytes, of lines of every fate and length."""
+    """Write a log of just so many bytes, of lines of every outcome and length."""
     wide = "ünïcödé\u2028" * (width // 10)
     lines = [
         good(1, model=wide),
@@ -633,9 +648,9 @@ def test_a_log_as_long_as_what_is_read_at_once_gives_the_same(
 ) -> None:
     data = mixed(256 * KIB * times + beyond, width=20_000)
 
-    fates = loaded_fates(data, tmp_path / "a.jsonl")
+    outcomes = loaded_outcomes(data, tmp_path / "a.jsonl")
 
-    assert len(fates) == len(cut(data))
+    assert len(outcomes) == len(cut(data))
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
@@ -677,7 +692,7 @@ def test_an_export_gives_the_same_whatever_the_steps(tmp_path: Path, step: int) 
     account(result, data)
 
 
-# What stands across the edge, with the fates of its lines.
+# What crosses the edge, with the outcome of its lines.
 ACROSS = [
     (b"{}\r\n[1]\n", ["not_a_response", "not_a_response"]),
     (b"{}\n\r\n\n", ["not_a_response", "blank", "blank"]),
@@ -689,9 +704,9 @@ ACROSS = [
 ]
 
 
-@pytest.mark.parametrize(("across", "fates"), ACROSS)
+@pytest.mark.parametrize(("across", "outcomes"), ACROSS)
 def test_every_byte_of_a_line_end_or_a_character_may_be_at_a_block_edge(
-    tmp_path: Path, across: bytes, fates: list[str]
+    tmp_path: Path, across: bytes, outcomes: list[str]
 ) -> None:
     block = 64
     path = tmp_path / "a.jsonl"
@@ -703,7 +718,7 @@ def test_every_byte_of_a_line_end_or_a_character_may_be_at_a_block_edge(
         with steps_of(block, block):
             result = load(path)
         first = ["not_a_response"] if place > 1 else ["blank"] * place
-        assert account(result, data) == [*first, *fates, "row"]
+        assert account(result, data) == [*first, *outcomes, "row"]
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "zstd"])
@@ -743,12 +758,12 @@ def test_a_line_near_the_limit_gives_the_same_whatever_the_steps(
         data = b"{}\n" + b"1" * size + end + (b"[2]\n" if end else b"")
         path.write_bytes(data)
         with steps_of(1, read):
-            fates = account(load(path, max_line_bytes=limit), data)
+            outcomes = account(load(path, max_line_bytes=limit), data)
         length = size + (end == b"\r\r\n")  # of three line ends one CR is content
         inside = "not_a_response" if end else "truncated"
         code = "line_too_long" if length > limit else inside
         rest = ["not_a_response"] if end else []
-        assert fates == ["not_a_response", code, *rest]
+        assert outcomes == ["not_a_response", code, *rest]
 
 
 @pytest.mark.parametrize("white", [b" ", b"\t", b"\r"])
@@ -785,7 +800,7 @@ quick = settings(
 )
 slow = settings(quick, max_examples=25)  # an export takes a tenth of a second
 
-# Bytes of a line that needs no number of its own, and its fate.
+# Bytes of a line that needs no number of its own, and its outcome.
 OTHERS = [
     (b"", "blank"),
     (b" \t", "blank"),
@@ -811,35 +826,35 @@ OTHERS = [
 
 
 class Made(NamedTuple):
-    """A log with the fates of its lines: read at rest, and as a file that grows."""
+    """A log with the outcomes of its lines: read at rest, and as a file that grows."""
 
     data: bytes
-    fates: list[str]
+    outcomes: list[str]
     growing: list[str]
 
 
 @st.composite
 def made_logs(draw: st.DrawFn) -> Made:
-    """Make a log of lines whose fates are known."""
+    """Make a log of lines whose outcomes are known."""
     ends = st.sampled_from([b"\n", b"\n", b"\r\n", b"\r\r\n"])
     places = st.integers(-4, len(OTHERS) - 1)
-    data, fates = b"", []
+    data, outcomes = b"", []
     numbers: set[int] = set()
     for place in draw(st.lists(places, max_size=10)):
-        content, fate = OTHERS[place]
+        content, outcome = OTHERS[place]
         if place < 0:
             number = draw(st.integers(1, 6))
             content = draw(st.sampled_from([b"", b" ", b"\t\r"])) + good(number)
-            fate = "duplicate" if number in numbers else "row"
+            outcome = "duplicate" if number in numbers else "row"
             numbers.add(number)
         nuls = draw(st.sampled_from([b"", b"", b"\0", bytes(40)]))
         data += nuls + content + draw(ends)
-        fates.append(fate)
+        outcomes.append(outcome)
     tail, end, growing = draw(st.sampled_from(TAILS))
     data += tail
     if data.startswith(MARK) or draw(st.booleans()):
         data = MARK + data
-    return Made(data, sure([*fates, end]), sure([*fates, growing]))
+    return Made(data, sure([*outcomes, end]), sure([*outcomes, growing]))
 
 
 @quick
@@ -856,7 +871,7 @@ def test_a_load_accounts_for_every_line_of_any_log(
         path = Path(folder) / "a.jsonl"
         path.write_bytes(pack(kind, made.data))
 
-        assert account(load(path), made.data) == made.fates
+        assert account(load(path), made.data) == made.outcomes
 
 
 @slow
@@ -866,7 +881,7 @@ def test_an_export_accounts_for_every_line_of_any_log(made: Made, kind: str) -> 
         path = Path(folder) / "a.jsonl"
         path.write_bytes(pack(kind, made.data))
 
-        expected = made.growing if kind == "plain" else made.fates
+        expected = made.growing if kind == "plain" else made.outcomes
         assert account(export(path), made.data) == expected
 
 
@@ -880,7 +895,7 @@ def test_a_log_that_has_grown_gives_the_same_for_its_earlier_whole_lines(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jsonl"
 
-        assert loaded_fates(grown, path)[:whole] == made.fates[:whole]
+        assert loaded_outcomes(grown, path)[:whole] == made.outcomes[:whole]
 
 
 SHARDS = st.sampled_from(
@@ -911,9 +926,9 @@ def test_any_bytes_are_accounted_for(data: bytes, limit: int, step: int) -> None
     data = b"{}\n" + data  # no magic bytes of a compression at the start
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jsonl"
-        fates = loaded_fates(data, path, max_line_bytes=limit)
+        outcomes = loaded_outcomes(data, path, max_line_bytes=limit)
         with steps_of(step, step):
-            assert account(load(path, max_line_bytes=limit), data) == fates
+            assert account(load(path, max_line_bytes=limit), data) == outcomes
 
 
 @quick
@@ -932,7 +947,7 @@ def test_the_first_lines_give_the_same_as_in_the_whole_log(
     taken = made.data[:size]
     if count and not lines:
         taken = made.data  # a mark at most
-    assert account(result, taken) == made.fates[:count]
+    assert account(result, taken) == made.outcomes[:count]
 
 
 # --- JSON at depth -------------------------------------------------------------------
@@ -941,16 +956,16 @@ DEEP = 5_000_000
 
 
 @pytest.mark.parametrize(
-    ("levels", "fate"), [(511, "row"), (512, "too_deep"), (100_000, "too_deep")]
+    ("levels", "outcome"), [(511, "row"), (512, "too_deep"), (100_000, "too_deep")]
 )
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_a_line_of_512_levels_is_the_deepest(
-    fates_of: Fates, opening: bytes, closing: bytes, levels: int, fate: str
+    outcomes_of: Outcomes, opening: bytes, closing: bytes, levels: int, outcome: str
 ) -> None:
     value = opening * levels + b"1" + closing * levels  # the response is level 1
     data = good(1) + b"\n" + embed(2, value) + b"\n" + good(3) + b"\n"
 
-    assert fates_of(data) == ["row", fate, "row"]
+    assert outcomes_of(data) == ["row", outcome, "row"]
 
 
 @pytest.mark.parametrize(
@@ -969,23 +984,23 @@ def test_five_million_brackets_harm_nothing_anywhere(
     path = tmp_path / "a.jsonl"
     rest = b"\n" + good(1) + b"\n"
 
-    assert loaded_fates(deep, path) == ["too_deep"]
-    assert loaded_fates(deep + rest + deep + rest, path) == [
+    assert loaded_outcomes(deep, path) == ["too_deep"]
+    assert loaded_outcomes(deep + rest + deep + rest, path) == [
         "too_deep", "row", "too_deep", "duplicate",
     ]  # fmt: skip
 
 
-def test_brackets_that_only_close_are_no_depth(fates_of: Fates) -> None:
+def test_brackets_that_only_close_are_no_depth(outcomes_of: Outcomes) -> None:
     data = b"]" * 100_000 + b"\n" + good(1) + b"\n" + b"}" * 100_000 + b"\n" + good(2)
 
-    assert fates_of(data) == ["invalid_json", "row", "invalid_json", "row"]
+    assert outcomes_of(data) == ["invalid_json", "row", "invalid_json", "row"]
 
 
 def test_brackets_in_a_string_of_megabytes_are_no_depth(tmp_path: Path) -> None:
     text = b'"' + b'[{\\"\\\\' * 300_000 + b'"'
     data = embed(1, text) + b"\n" + embed(2, text + b":1", key=b'"y":1,"z"') + b"\n"
 
-    assert loaded_fates(data, tmp_path / "a.jsonl") == ["row", "invalid_json"]
+    assert loaded_outcomes(data, tmp_path / "a.jsonl") == ["row", "invalid_json"]
 
 
 # --- Check numbers -------------------------------------------------------------------
@@ -1037,9 +1052,9 @@ def test_a_count_is_a_whole_number_up_to_a_million_millions(
 
     result = load(path)
 
-    fate = value if isinstance(value, str) else "row"
-    assert account(result, data) == ["row", fate, "row"]
-    if fate == "row":
+    outcome = value if isinstance(value, str) else "row"
+    assert account(result, data) == ["row", outcome, "row"]
+    if outcome == "row":
         assert [row[name] for row in result.rows][1] == value
     else:
         assert result.rejects[0]["json_path"] == f"usage.{name}"
@@ -1060,7 +1075,7 @@ def test_counts_are_exact_to_the_last_token(tmp_path: Path) -> None:
     ids=lambda value: value[:8].decode(),
 )
 def test_numbers_of_any_size_harm_nothing_where_no_column_reads(
-    fates_of: Fates, value: bytes
+    outcomes_of: Outcomes, value: bytes
 ) -> None:
     usage = b'{"total_tokens": 1, "other": ' + value + b"}"
     lines = [
@@ -1070,12 +1085,12 @@ def test_numbers_of_any_size_harm_nothing_where_no_column_reads(
         embed(4, b'[{"x": ' + value + b"}]", key=b'"choices"'),
     ]
 
-    assert fates_of(b"\n".join([*lines, b""])) == ["row"] * 4
+    assert outcomes_of(b"\n".join([*lines, b""])) == ["row"] * 4
 
 
 # --- Characters that are none --------------------------------------------------------
 
-# Where bytes may stand in a line, with the good number of its response.
+# Where bytes may be in a line, with the valid number of its response.
 PLACES: dict[str, Callable[[int, bytes], bytes]] = {
     "key": lambda n, bad: embed(n, b"1", key=b'"' + bad + b'"'),
     "unread": lambda n, bad: embed(n, b'"' + bad + b'"'),
@@ -1113,10 +1128,10 @@ def test_bytes_that_are_no_utf8_reject_their_line_and_no_other(
 ) -> None:
     lines = [put(n, bad) for n, put in enumerate((PLACES | BARE).values())]
 
-    fates = loaded_fates(between_good_lines(lines), tmp_path / "a.jsonl")
+    outcomes = loaded_outcomes(between_good_lines(lines), tmp_path / "a.jsonl")
 
-    assert fates[::2] == ["row"] * (len(lines) + 1)
-    assert fates[1::2] == ["invalid_utf8"] * len(lines)
+    assert outcomes[::2] == ["row"] * (len(lines) + 1)
+    assert outcomes[1::2] == ["invalid_utf8"] * len(lines)
 
 
 @pytest.mark.parametrize(
@@ -1128,10 +1143,10 @@ def test_a_lone_surrogate_rejects_its_line_and_no_other(
     lines = [put(n, escape) for n, put in enumerate(PLACES.values())]
     path = tmp_path / "a.jsonl"
 
-    fates = loaded_fates(between_good_lines(lines), path)
+    outcomes = loaded_outcomes(between_good_lines(lines), path)
 
-    assert fates[::2] == ["row"] * (len(lines) + 1)
-    assert fates[1::2] == ["invalid_json"] * len(lines)
+    assert outcomes[::2] == ["row"] * (len(lines) + 1)
+    assert outcomes[1::2] == ["invalid_json"] * len(lines)
 
 
 def test_characters_at_the_borders_of_utf8_are_kept_as_they_are(tmp_path: Path) -> None:
@@ -1139,9 +1154,9 @@ def test_characters_at_the_borders_of_utf8_are_kept_as_they_are(tmp_path: Path) 
     lines = [put(n, text.encode()) for n, put in enumerate(PLACES.values())]
     path = tmp_path / "a.jsonl"
 
-    fates = loaded_fates(between_good_lines(lines), path)
+    outcomes = loaded_outcomes(between_good_lines(lines), path)
 
-    assert set(fates) == {"row"}
+    assert set(outcomes) == {"row"}
     assert f"a{text}" in toolkit.load(path).frame["model"].to_list()
 
 
@@ -1158,17 +1173,17 @@ def test_the_whole_suite_in_one_log_leaves_every_good_line_whole(
     ]
     lines = [embed(n, value) for n, value in enumerate(values)]
 
-    fates = loaded_fates(between_good_lines(lines), tmp_path / "a.jsonl")
+    outcomes = loaded_outcomes(between_good_lines(lines), tmp_path / "a.jsonl")
 
-    fate_of = dict(zip([path.stem for path in FILES], fates[1::2], strict=True))
-    taken = {name for name, fate in fate_of.items() if fate == "row"}
-    assert fates[::2] == ["row"] * (len(FILES) + 1)
-    assert {name for name in fate_of if name.startswith("y_")} <= taken
+    outcome_of = dict(zip([path.stem for path in FILES], outcomes[1::2], strict=True))
+    taken = {name for name, outcome in outcome_of.items() if outcome == "row"}
+    assert outcomes[::2] == ["row"] * (len(FILES) + 1)
+    assert {name for name in outcome_of if name.startswith("y_")} <= taken
     # A string may hold a space where it may hold no line feed, and no CR.
-    mended = {"n_string_unescaped_newline"} if space == b" " else set()
-    assert {name for name in taken if name.startswith("n_")} == mended
+    repaired = {"n_string_unescaped_newline"} if space == b" " else set()
+    assert {name for name in taken if name.startswith("n_")} == repaired
     codes = {"row", "invalid_json", "invalid_utf8", "too_deep"}
-    assert set(fates) <= codes
+    assert set(outcomes) <= codes
 
 
 @pytest.mark.skipif(not FILES, reason="shared/JSONTestSuite is not beside the project")
@@ -1179,10 +1194,10 @@ def test_the_files_of_the_suite_as_lines_leave_every_good_line_whole(
         path.read_bytes().replace(b"\n", b" ").replace(b"\r", b" ") for path in FILES
     ]
 
-    fates = loaded_fates(between_good_lines(lines), tmp_path / "a.jsonl")
+    outcomes = loaded_outcomes(between_good_lines(lines), tmp_path / "a.jsonl")
 
-    assert fates[::2] == ["row"] * (len(FILES) + 1)
-    for path, fate in zip(FILES, fates[1::2], strict=True):
+    assert outcomes[::2] == ["row"] * (len(FILES) + 1)
+    for path, outcome in zip(FILES, outcomes[1::2], strict=True):
         if path.name.startswith("y_"):
-            assert fate == "not_a_response", path.name
-        assert fate != "row", path.name
+            assert outcome == "not_a_response", path.name
+        assert outcome != "row", path.name

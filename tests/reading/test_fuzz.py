@@ -349,7 +349,7 @@ def changed(random: Random, line: bytes, change: Callable[[Any, Any], None]) -> 
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each container and key at which a value stands."""
+    """Yield the container and key of each value."""
     keys = value if isinstance(value, dict) else range(len(value))
     for key in keys:
         yield value, key
@@ -460,8 +460,8 @@ def agreed_log(path: Path, lines: Sequence[bytes]) -> toolkit.Loaded:
         white += expected == []
         offset += len(raw) + 1
     columns = ("line", "offset", "length", "raw")
-    said = zip(*(log.rejects[name].to_list() for name in columns), strict=True)
-    assert list(said) == rejects
+    got = zip(*(log.rejects[name].to_list() for name in columns), strict=True)
+    assert list(got) == rejects
     (ledger,) = log.ledger.to_dicts()
     assert ledger["lines"] == 1 + len(lines) == sum(ledger[name] for name in KINDS)
     assert ledger["blank"] == blank == white

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
 import toolkit
 from tests.support.command import run
+from toolkit.errors import ToolkitWarning
 from toolkit.reading.blocks import Decoded, Source
 from toolkit.reading.ledger import LINE_COUNTS, LedgerBuilder
 from toolkit.schema import CHOICES, REJECTS
@@ -58,9 +63,9 @@ def test_a_stream_that_is_given_out_moves_a_line_from_the_chunks_to_the_response
 
 @pytest.mark.parametrize("page", ["reference/lines.md", "explanation/rejects.md"])
 def test_the_docs_name_what_a_line_is(page: str) -> None:
-    law = f"`lines = {' + '.join(LINE_COUNTS)}`"
+    equation = f"`lines = {' + '.join(LINE_COUNTS)}`"
 
-    assert law in (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert equation in (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 def chunk(name: str, finish: str | None = None, **fields: object) -> str:
@@ -130,3 +135,49 @@ def test_the_command_counts_the_lines_of_streams(log: Path) -> None:
     rows = [line.split() for line in printed.splitlines()]
     assert ["chunks", "4"] in [row[:2] for row in rows]
     assert ["unfinished", "1"] in [row[:2] for row in rows]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """Write a log of two responses without an id and one with, and a copy of it."""
+    times = [1_795_000_000, 1_795_000_001]
+    facts = [{"id": None, "created": at} for at in times] + [{"id": "a"}]
+    text = "".join(json.dumps(make_response(**one)) + "\n" for one in facts)
+    (tmp_path / "b.jsonl").write_text(text)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    return tmp_path
+
+
+# The compressed log is the older one, so the other one repeats it.
+COPIED = re.escape("b.jsonl has the same 2 responses without an id as ") + ".*gz"
+
+
+@pytest.mark.both_decoders
+@pytest.mark.parametrize("read", [toolkit.load, toolkit.check])
+def test_a_copy_of_a_log_is_reported(
+    copied: Path, read: Callable[[Path], object]
+) -> None:
+    with pytest.warns(ToolkitWarning, match=COPIED):
+        read(copied)
+
+
+@pytest.mark.both_decoders
+def test_responses_without_an_id_in_a_copy_count_twice(copied: Path) -> None:
+    tokens = toolkit.scan(copied).select(pl.col("total_tokens").sum())
+
+    with pytest.warns(ToolkitWarning, match=COPIED):
+        # 10 + 5 of each response: of two without an id twice, of the other once.
+        assert tokens.collect().item() == (2 * 2 + 1) * 15
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_log_with_other_responses_or_with_ids_is_no_copy(copied: Path) -> None:
+    log = copied / "b.jsonl"
+    longer = json.dumps(make_response(id=None, created=1_795_000_002)) + "\n"
+    log.write_text(log.read_text() + longer)
+    assert len(toolkit.load(copied).choices) == 6
+
+    with_id = json.dumps(make_response(id="a")) + "\n"
+    log.write_text(with_id)
+    (copied / "c.jsonl").write_text(with_id)
+    assert toolkit.load(copied / "*.jsonl").ledger["duplicates"].sum() == 1

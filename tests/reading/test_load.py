@@ -321,8 +321,8 @@ def test_a_name_cannot_write_html(tmp_path: Path) -> None:
 
 def test_progress_adds_up_to_the_size_of_the_files(tmp_path: Path) -> None:
     logs = [tmp_path / "a.jsonl", tmp_path / "b.jsonl.gz"]
-    for log in logs:
-        write_sample(log, 50)
+    for seed, log in enumerate(logs):
+        write_sample(log, 50, seed=seed)
     seen: list[int] = []
 
     toolkit.load(logs, progress=seen.append)
@@ -343,7 +343,7 @@ def test_a_short_line_cannot_ask_for_rows_of_a_gigabyte(tmp_path: Path) -> None:
 
 def test_duplicates_are_found_over_many_blocks(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    # 6,000 responses of about 250 bytes, in which 2,000 stand three times each: the
+    # 6,000 responses of about 250 bytes, in which 2,000 occur three times each: the
     # log is read in more than one block of a mebibyte.
     line = json.dumps(make_response(id="NAME", text="x" * 80))
     names = [str(number % 2000) for number in range(6000)]

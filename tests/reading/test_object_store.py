@@ -476,7 +476,7 @@ def test_without_obstore_an_address_raises_with_what_to_install(bucket: Bucket) 
     uses: list[Any] = [toolkit.load, toolkit.scan, toolkit.check, toolkit.ledger]
     for use in (*uses, export):
         with pytest.raises(
-            errors.MissingPackageError, match=r"completion-toolkit\[cloud\]'"
+            errors.MissingPackageError, match="obstore is needed: pip install obstore"
         ):
             use("s3://bucket/a.jsonl")
     assert len(toolkit.load(bucket.log)) == 6

@@ -264,3 +264,36 @@ def test_other_addresses_raise_with_those_that_can_be_read(
     with pytest.raises(errors.OptionError, match=r"local path or s3://"):
         toolkit.export("log.jsonl", to=name)
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "s3://user:SECRET@bucket/a.jsonl",
+        "s3://SECRET@bucket/",
+        "gs://:SECRET@bucket/*.jsonl",
+        "abfss://container:SECRET@account.dfs.core.windows.net/a",
+        "https://user:SECRET@host/a.jsonl",
+    ],
+)
+def test_an_address_with_a_password_is_refused_and_not_shown(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "log.jsonl").write_bytes(LOG)
+
+    verify = () if name.startswith("https") else (toolkit.verify,)
+    for read in (toolkit.load, toolkit.scan, toolkit.ledger, *verify):
+        with pytest.raises(errors.OptionError, match="without user and pass") as caught:
+            read(name)
+        assert "SECRET" not in str(caught.value)
+        assert caught.value.value == "..."
+    with pytest.raises(errors.OptionError, match=r"^to: .*without user") as caught:
+        toolkit.export(tmp_path, to=name)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["s3://bucket/user:x@y.jsonl", "abfss://container@account.dfs/a.jsonl"]
+)
+def test_an_at_sign_in_a_key_or_behind_a_container_is_no_password(name: str) -> None:
+    object_store.check_address("sources", name)

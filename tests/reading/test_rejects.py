@@ -123,7 +123,7 @@ def test_the_command_writes_to_a_pipe_or_a_file(log: Path, tmp_path: Path) -> No
     piped = run("rejects", log, "--code", "invalid_utf8")
     filed = run("rejects", log, "--to", tmp_path / "again.jsonl")
 
-    # A byte of compression stands behind the letter that is none.
+    # A byte of compression follows a letter that is not one.
     assert piped.stdout == b"\xff\xfe\n\n\x1f\x8b\n".replace(b"\n\n", b"\n")
     assert piped.stderr == b"2 lines\n"
     assert filed.stdout == b""

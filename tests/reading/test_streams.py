@@ -25,6 +25,7 @@ from tests.support.stream_samples import (
     used,
     whole,
 )
+from toolkit.reading.pieces import stream_key
 
 pytestmark = pytest.mark.both_decoders
 
@@ -279,9 +280,27 @@ def test_an_end_in_the_next_block_or_log_is_that_of_the_last_chunk(
     read_small_blocks(monkeypatch, size)
     silent = named(None, [STREAM[1]])
 
-    log = load(tmp_path, silent, ["", "[DONE]", *silent])
+    log = load(tmp_path, silent, ["", "[DONE]", *silent, *silent])
 
-    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "Hel")]
+    assert rows(log, "log_id", "line", "content") == [(0, 1, "Hel"), (1, 3, "HelHel")]
+
+
+def test_a_stream_is_known_by_its_id_or_else_by_its_model() -> None:
+    """Also in a frame of several chunks, some of which a filter leaves empty."""
+    sizes = [1, 2, 3]
+    frames = [
+        pl.DataFrame(
+            {"response_id": ["a"] * size, "model": [None] * size, "is_in": size != 2},
+            schema_overrides={"model": pl.String},
+        )
+        for size in sizes
+    ]
+    others = pl.DataFrame({"response_id": [None], "model": ["b"], "is_in": True})
+    rows = pl.concat([*frames, others], how="vertical_relaxed").lazy()
+
+    keys = rows.filter("is_in").select(stream_key()).collect(engine="streaming")
+
+    assert keys.to_series().to_list() == ["id a"] * (1 + 3) + ["model b"]
 
 
 # --- Columns --------------------------------------------------------------------------
@@ -411,14 +430,14 @@ def test_the_last_line_of_an_older_perplexity_stream_is_the_whole(
 ) -> None:
     """Its chunks are named as whole responses; the last one has a finish reason."""
     made: list[Chunk] = []
-    for text, said, end in [
+    for text, answer, end in [
         ("Hel", "Hel", None),
         ("lo", "Hello", None),
         ("", "Hello", "stop"),
     ]:
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": end}
-        choice["message"] = {"role": "assistant", "content": said}
-        usage = used(10, len(said))
+        choice["message"] = {"role": "assistant", "content": answer}
+        usage = used(10, len(answer))
         fields = {"object": "chat.completion", "choices": [choice], "usage": usage}
         made.append({**FIRST, **fields})
 

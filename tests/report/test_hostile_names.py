@@ -33,7 +33,7 @@ PLACES = ("model", "system_fingerprint", "service_tier", "provider", "requested_
 
 
 def rows(names: list[str]) -> list[dict[str, Any]]:
-    """Make calls of each name, wherever a name may stand, in this week and before."""
+    """Make calls with each name in each place of a name, in this week and before."""
     made = []
     for number, name in enumerate(names):
         cells: dict[str, Any] = dict.fromkeys(PLACES, name)

@@ -119,7 +119,7 @@ def test_the_same_input_gives_the_same_bytes(
         files = [
             tmp_path / f"{number}{form}" for form in (".html", ".md", ".json", ".png")
         ]
-        # Another chart in between must not show: colours are fixed anew.
+        # A chart drawn in between must not matter: each report assigns its own colours.
         toolkit.charts.set_colors({f"other {number}": "b2"})
         write_report("data/sample", files, last="week", now="2026-11-09")
 
@@ -215,7 +215,7 @@ def test_a_range_with_only_an_end_needs_no_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ({"to": "a.pdf"}, r"a file that ends in \.html"),
         ({"sections": ["costs"]}, "did you mean 'cost'"),
@@ -230,9 +230,9 @@ def test_a_range_with_only_an_end_needs_no_call() -> None:
     ],
 )
 def test_what_means_nothing_is_refused_before_a_log_is_read(
-    options: dict[str, Any], said: str
+    options: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(OptionError, match=said):
+    with pytest.raises(OptionError, match=expected):
         write_report("no such log", **options)
 
 
@@ -262,7 +262,7 @@ def test_the_command_writes_every_form_from_one_run(log: Path, tmp_path: Path) -
 
     done = run("report", log, *SHORT, *to, "--compare", "previous")
     quiet = run("report", log, *SHORT, *to, "--quiet")
-    said = run("report", log, *SHORT)
+    printed = run("report", log, *SHORT)
 
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith(f"{files[0]}, ")
@@ -271,7 +271,7 @@ def test_the_command_writes_every_form_from_one_run(log: Path, tmp_path: Path) -
     assert headline in done.stderr
     assert all(file.stat().st_size > 500 for file in files)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
-    assert said.stdout.startswith(headline)
+    assert printed.stdout.startswith(headline)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         ["a.jsonl", *[file.name for file in files]]
     )

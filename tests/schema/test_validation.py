@@ -1,4 +1,4 @@
-"""Validation: what passes, and what the error says of what does not."""
+"""Validation: what passes, and the error where something fails."""
 
 from __future__ import annotations
 

@@ -275,10 +275,10 @@ def usage_coverage(
 ) -> pl.DataFrame:
     def cells(p: int, s: int) -> list[dict[str, object]]:
         count = calls(p, s)
-        told = {name: count - k * count // 9 for k, name in enumerate(USAGE)}
+        reported = {name: count - k * count // 9 for k, name in enumerate(USAGE)}
         return [
             {"tokens": name, "responses": count, "reported": n, "coverage": n / count}
-            for name, n in told.items()
+            for name, n in reported.items()
         ]
 
     return lay_out(

@@ -73,7 +73,7 @@ class Page(NamedTuple):
 
 
 def resolve(path: str) -> Any:
-    """Return what a dotted name stands for."""
+    """Return the object of a dotted name."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)

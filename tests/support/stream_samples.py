@@ -206,11 +206,11 @@ def _late_facts(_dice: Random, stream: Stream) -> Stream:
 
 
 def _message_beside(_dice: Random, stream: Stream) -> Stream:
-    said = ""
+    answer = ""
     for choice in _choices(stream):
         text = choice.get("delta", {}).get("content")
-        said += text if isinstance(text, str) else ""
-        choice["message"] = {"role": "assistant", "content": said}
+        answer += text if isinstance(text, str) else ""
+        choice["message"] = {"role": "assistant", "content": answer}
     return stream
 
 
@@ -357,8 +357,8 @@ def _call(
 ) -> dict[str, Any]:
     """Return a fragment of a tool call."""
     given = {"name": name, "input" if key == "custom" else "arguments": arguments}
-    said = {name: value for name, value in given.items() if value is not None}
-    return {**call, key: said}
+    known = {name: value for name, value in given.items() if value is not None}
+    return {**call, key: known}
 
 
 def _calls(*lists: Any) -> Quirk:

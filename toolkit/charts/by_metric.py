@@ -7,12 +7,10 @@ from inspect import getdoc
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from toolkit.charts.counts import draw_change, draw_counts, draw_health, draw_hours
 from toolkit.charts.layout import draw_chart
-from toolkit.charts.ratios import draw_ratio
-from toolkit.charts.sizes import draw_sizes
-from toolkit.charts.sums import draw_mix, draw_sums
-from toolkit.charts.timeline import draw_timeline
+from toolkit.charts.ratios import draw_ratio, draw_sizes
+from toolkit.charts.special import draw_change, draw_health, draw_hours, draw_timeline
+from toolkit.charts.sums import draw_counts, draw_mix, draw_sums
 from toolkit.errors import check_word
 from toolkit.metrics.registry import SPECS
 

@@ -111,7 +111,8 @@ def assign_colors(
     Parameters
     ----------
     names
-        In order of first appearance in the log; ``unknown`` is grey.
+        In order of their first day in the log, then of the alphabet; ``unknown`` is
+        grey.
     kept
         Slots or colours ``#rrggbb`` of names, which win: those of an earlier report,
         and those that the user chose. A slot that is kept goes to no other name.

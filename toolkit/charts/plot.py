@@ -23,7 +23,7 @@ from toolkit.charts.series import (
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
 from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, plural
-from toolkit.expressions.choices import as_frame, first_choice
+from toolkit.expressions.choices import as_frame, check_columns
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.dates import format_days
 from toolkit.formatting.parameters import (
@@ -36,7 +36,6 @@ from toolkit.metrics.options import (
     PARAMETERS,
     PeriodOptions,
     check_options,
-    split_options,
 )
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.registry import SPECS
@@ -150,19 +149,15 @@ def plot(
         expected = "width and height in inches, such as (9, 4)"
         raise OptionError("figsize", figsize, expected=expected)
     complete_options(plot, options, ())  # raises if there is no such option
-    own, read = split_options(options)
-    own = _select_options(metric, own)
     with charts.theme(theme), use_colors(colors):
-        frame = metrics.measure(metric, sources, prices=prices, **read, **own)
-        if (choices := choices_of(sources)) is not None:
-            by = _list_names(own.get("by", SPECS[metric].series))
-            order_colors(choices, by or ["model"])
+        frame = metrics.measure(metric, sources, prices=prices, **options)
         every = "1d" if "every" in options else _suit_frame(frame, SPECS[metric])
         if every != "1d" and _can_read_again(sources):
-            own["every"] = every
+            options["every"] = every
+            order_colors(frame, read_frame(frame, SPECS[metric]).by, pl.col("period"))
             with warnings.catch_warnings():  # the first reading has warned
                 warnings.simplefilter("ignore")
-                frame = metrics.measure(metric, sources, prices=prices, **read, **own)
+                frame = metrics.measure(metric, sources, prices=prices, **options)
         ax = draw(frame, ax=ax)
     if title is not None:
         ax.set_title(title, loc="left")
@@ -188,11 +183,6 @@ def _suit_frame(frame: pl.DataFrame, spec: MetricSpec) -> str:
     return max(every, next(enough, lengths[-1]), key=[*_DAYS].index)
 
 
-def _list_names(by: str | Sequence[str] | None) -> list[str]:
-    """Return the names of columns in `by`."""
-    return [by] if isinstance(by, str) else list(by or ())
-
-
 def _can_read_again(sources: Sources | Choices) -> bool:
     """Return whether sources can be read twice: standard input cannot."""
     names = [sources] if isinstance(sources, str | os.PathLike) else sources
@@ -210,20 +200,6 @@ def _check_metric(metric: object, sources: object) -> None:
         hint = ": the arguments are swapped, the metric comes first" * is_swapped
         error = OptionError if isinstance(metric, str) else OptionTypeError
         raise error("metric", metric, expected="the name of a metric", hint=hint)
-
-
-def _select_options(metric: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a metric has; raise if another one is not the default."""
-    known = SPECS[metric].option_names
-    selected = {}
-    for name, value in options.items():
-        is_default = value == PARAMETERS[name].default
-        if name in known and not (name == "by" and is_default):
-            selected[name] = value  # the default of `by` is that of the metric
-        elif not is_default:
-            names = [one for one in known if one in _PlotOptions.__annotations__]
-            raise UnknownOptionError(name, owner=metric, known=names)
-    return selected
 
 
 @share_parameters(ReadOptions, READ_PARAMETERS)
@@ -285,12 +261,18 @@ def overview(
         from toolkit.pricing.costs import add_cost
 
         frame = add_cost(frame, prices, provider=provider)
-    every = every or _choose_length(frame, within)
+    check_columns(frame, ["created"])
+    times = frame.filter(*span(**within).conditions())["created"].drop_nulls()
+    every = every or _choose_length(times)
     series: dict[str, Any] = {"by": by, "top": top, "provider": provider}
     check_options(every=every, **series, **within)
     with charts.theme(theme):
-        order_colors(frame, _list_names(by))
-        axes = build_page(*_format_headline(frame, within))
+        whole: dict[str, Any] = {"every": None, "by": None, **within}
+        usage, costs = metrics.token_usage(frame, **whole), metrics.cost(frame, **whole)
+        axes = build_page(_format_usage(usage, costs), _format_times(times, tz))
+        names = [by] if isinstance(by, str) else list(by or ())
+        if {*names} <= {*frame.columns}:
+            order_colors(frame, names, pl.col("created").dt.convert_time_zone(tz))
         rates = _compute_rates(frame, **series, **within)
         for name, ax in zip(PICTURES, axes, strict=True):
             if name == _RATE and len(rates):
@@ -328,9 +310,8 @@ def _compute_rates(frame: pl.DataFrame, **options: Any) -> pl.DataFrame:  # noqa
     return rates if rates["period"].n_unique() > _FEW_PERIODS else rates.clear()
 
 
-def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
-    """Return a length of periods that suits the time range."""
-    times = frame.filter(*span(**within).conditions())["created"]
+def _choose_length(times: pl.Series) -> str:
+    """Return a length of periods that suits a time range."""
     first, last = times.min(), times.max()
     if first is None or last is None:
         return "1d"
@@ -341,14 +322,6 @@ def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
 def _suit_days(days: float) -> str:
     """Return a length of periods that suits so many days."""
     return next(every for most, every in _LENGTHS if days <= most)
-
-
-def _format_headline(frame: pl.DataFrame, within: Mapping[str, Any]) -> tuple[str, str]:
-    """Format what was used and what it cost, and the time range."""
-    every: dict[str, Any] = {"every": None, "by": None, **within}
-    usage, costs = metrics.token_usage(frame, **every), metrics.cost(frame, **every)
-    times = frame.filter(first_choice(), *span(**within).conditions())["created"]
-    return _format_usage(usage, costs), _format_times(times, within["tz"])
 
 
 def build_page(sentence: str, under: str) -> list[Axes]:
@@ -422,7 +395,7 @@ def _format_times(times: pl.Series, zone: str) -> str:
     >>> _format_times(pl.Series(days), "UTC")
     'LLM usage · 1 to 22 Nov 2026 (UTC)'
     """
-    local = times.drop_nulls().dt.convert_time_zone(zone)
+    local = times.dt.convert_time_zone(zone)
     if local.is_empty():
         return "LLM usage · no dated responses"
     first, last = (at.date() for at in (local.min(), local.max()))  # type: ignore[union-attr] # datetimes

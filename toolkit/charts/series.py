@@ -13,7 +13,6 @@ from toolkit.charts.colors import REST, Shade, assign_colors, check_colors
 from toolkit.charts.style import current_theme
 from toolkit.charts.time_axis import PERIOD, time_zone
 from toolkit.errors import MissingColumnsError, UnsuitableColumnError
-from toolkit.expressions.choices import as_frame
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, format_count
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from toolkit.metrics.measures import Measure
-    from toolkit.metrics.options import Choices
     from toolkit.metrics.spec import MetricSpec
 
 LEADING_COLUMNS = (*PERIOD, "partial")
@@ -174,10 +172,9 @@ def fold_series(
         count.cast(pl.Int64).alias("~folded"), (count > 0).alias("~rest")
     )
     group = [*names, "~rest"]
-    first = pl.col("period").min() if "period" in rows.columns else pl.lit(0).first()
     known = pl.when(weight.is_not_null().any()).then(weight.cast(pl.Float64).sum())
     keys = rows.group_by(group, maintain_order=True).agg(
-        known.alias("~weight"), pl.col("~folded").max(), first.alias("~first")
+        known.alias("~weight"), pl.col("~folded").max()
     )
     keys = keys.sort("~rest", -pl.col("~weight"), nulls_last=True, maintain_order=True)
     unfolded = int((~keys["~rest"]).sum())
@@ -187,13 +184,13 @@ def fold_series(
     ranks = keys.with_columns(
         pl.int_range(pl.len()).clip(upper_bound=shown).alias("series")
     )
-    ordered = ranks.head(unfolded).sort("~first", nulls_last=True, maintain_order=True)
     texts = [lone] * unfolded
     if names:
-        texts = [format_key(key) for key in ordered.select(names).iter_rows(named=True)]
-    shades = shades_of(texts, " ".join(names))
-    series = [Series(name, *shade) for name, shade in zip(texts, shades, strict=True)]
-    series = [series[at] for at in ordered["series"].arg_sort()[:shown]]
+        undated = pl.lit(None, pl.Datetime)
+        order_colors(rows, names, pl.col("period") if "period" in rows else undated)
+        texts = _format_keys(keys.head(unfolded), names)
+    shades = shades_of(texts[:shown], " ".join(names))
+    series = list(map(Series, texts, *zip(*shades, strict=True))) if shades else []
     rest = ranks.slice(shown)
     if len(rest):
         others = int(rest["~folded"].clip(lower_bound=1).sum())
@@ -249,17 +246,22 @@ def use_colors(colors: Mapping[str, str] | None) -> Iterator[None]:
         _chosen.reset(before)
 
 
-def order_colors(choices: Choices, by: Sequence[str]) -> None:
-    """Give colours to series in the order in which they appear in a log."""
-    rows = as_frame(choices).lazy()
-    if by and {*by, "created"} <= {*rows.collect_schema()}:
-        first = rows.group_by(by).agg(pl.col("created").min()).collect()
-        keys = first.drop_nulls("created").sort("created", *by).select(by)
-        shades_of([format_key(key) for key in keys.iter_rows(named=True)], " ".join(by))
+def order_colors(rows: pl.DataFrame, by: Sequence[str], times: pl.Expr) -> None:
+    """Give colours to series by their first day in rows, then by their names."""
+    if "folded" in rows.columns:
+        rows = rows.filter(pl.col("folded").fill_null(0) == 0)
+    first_day = times.min().dt.truncate("1d").alias("~day")
+    keys = rows.group_by(by).agg(first_day).sort("~day", *by, nulls_last=True)
+    shades_of(_format_keys(keys, by), " ".join(by))
+
+
+def _format_keys(keys: pl.DataFrame, by: Sequence[str]) -> list[str]:
+    """Format the keys of series."""
+    return [format_key(key) for key in keys.select(by).iter_rows(named=True)]
 
 
 def shades_of(names: Sequence[str], kind: str) -> list[Shade]:
-    """Return fill and text of each name; names are in order of first appearance."""
+    """Return fill and text of each name; those without a colour get one in order."""
     known = _assigned.setdefault(kind, dict(_FIXED.get(kind, {})))
     own = {name: color for name, color in _chosen.get().items() if name in names}
     is_model = kind.split(" ")[0] in _MODELS

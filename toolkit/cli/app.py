@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from toolkit import errors, system
 from toolkit.cli import output
-from toolkit.cli.command_line import UsageError, fail
+from toolkit.cli.command_line import RejectLimit, UsageError, check_folder, fail
 from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, focus, reconcile
 from toolkit.cli.options import LOG_FORMAT, RANGE, READ, command
 from toolkit.cli.report import check_rejects, config, report
-from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import (
     OptionError,
     ToolkitError,
@@ -65,11 +64,11 @@ def _print_version() -> None:
     )
 
 
-@command("logs", "max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
+@command("sources", "max_rejects", *LOG_FORMAT, "to_table", "as_json", "config")
 def check(
-    logs: list[str],
+    sources: list[str],
     max_rejects: RejectLimit | None = None,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Account for every line: ledger, rejects, validation, findings."""
@@ -78,7 +77,7 @@ def check(
     from toolkit.reading.check import check as check_logs
 
     with output.show_progress("reading") as progress:
-        checked = check_logs(logs, progress=progress, **options)
+        checked = check_logs(sources, progress=progress, **options)
     data = partial(output.check_data, checked)
     if not output.print_data(checked.ledger, form, data=data):
         print_check(checked)
@@ -95,9 +94,9 @@ def _target(to: Path | None) -> Path | BinaryIO:
     return to
 
 
-@command("logs", "to_rejects", "code", *READ)
+@command("sources", "to_rejects", "code", *READ)
 def rejects(
-    logs: list[str],
+    sources: list[str],
     to: Path | None = None,
     **options: Any,
 ) -> None:
@@ -110,7 +109,7 @@ def rejects(
         raise OptionError("to", "the terminal", expected=expected)
     target = _target(to)
     with output.show_progress("reading") as progress:
-        done = write_rejects(logs, target, progress=progress, **options)
+        done = write_rejects(sources, target, progress=progress, **options)
     too_long = f", {done.without_bytes:,} too long, so left out"
     output.print_message(
         plural(done.lines, "line") + (too_long if done.without_bytes else "")
@@ -130,7 +129,7 @@ def rejects(
     *("max_rejects", "wait", "quiet", *READ),
 )
 def export(
-    logs: list[str],
+    sources: list[str],
     to: str,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
@@ -142,7 +141,7 @@ def export(
 
     started = time.monotonic()
     with output.show_progress("exporting") as progress:
-        done = export_logs(logs, to=to, progress=progress, **options)
+        done = export_logs(sources, to=to, progress=progress, **options)
     output.print_passed_over(done.passed_over)
     output.print_hints(done.added)
     totals = done.added.sum().row(0, named=True)
@@ -208,7 +207,7 @@ def compact(directory: str, **options: Any) -> None:
 
 
 @command("to_table", "as_json")
-def schema(form: Form | None = None) -> None:
+def schema(form: output.Form | None = None) -> None:
     """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
     import polars as pl

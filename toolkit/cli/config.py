@@ -41,15 +41,9 @@ class Configuration(NamedTuple):
         budgets = values.get("budgets", {})
         return {
             **values,
-            "logs": values.get("sources"),
-            "section": values.get("sections"),
             "title": values.get("title") if command == "report" else None,
-            "tag": [f"{name}={path}" for name, path in values.get("tags", {}).items()]
-            or None,
-            "color": [f"{name}={to}" for name, to in values.get("colors", {}).items()]
-            or None,
             "budget": _amounts(budgets, "total", "models", "tags"),
-            "month_budget": _amounts(budgets, "month", "month_models", "month_tags"),
+            "budgets": _amounts(budgets, "month", "month_models", "month_tags"),
             "check_forecast": budgets.get("check_forecast"),
         }
 

@@ -6,16 +6,16 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from toolkit.cli.command_line import check_folder
 from toolkit.cli.options import FORM, RANGE, READ, command
 from toolkit.cli.output import print_data, print_message, show_progress
-from toolkit.cli.values import check_folder
-from toolkit.errors import OptionError, UnknownOptionError
+from toolkit.errors import OptionError
 from toolkit.formatting.parameters import check_ending
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toolkit.cli.command_line import Context
+    from toolkit.cli.options import Context
     from toolkit.reading.discovery import Sources
 
 # `tokens` begins to read a log before polars is imported: these columns, those of `by`,
@@ -24,23 +24,23 @@ _TOKEN_COLUMNS = (
     *("api", "model", "requested_model", "provider", "served_by"),
     *("usage_problem", "cached_tokens", "reasoning_tokens"),
 )
-_CHART = ("chart", "logs", "to_chart", "theme", "chart_title", "figsize")
+_CHART = ("chart", "sources", "to_chart", "theme", "chart_title", "figsize")
 _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 
-@command("name", "logs", *_TABLE, "provider", "prices", *FORM, *READ)
+@command("name", "sources", *_TABLE, "provider", "prices", *FORM, *READ)
 def metric(
     ctx: Context,
     name: str,
-    logs: list[str],
+    sources: list[str],
     **options: Any,
 ) -> None:
     """Print the table of any metric by period and model."""
-    _print_metric(ctx, name, logs, options)
+    _print_metric(ctx, name, sources, options)
 
 
-@command("logs", *_TABLE, "provider", *FORM, *READ)
-def tokens(ctx: Context, logs: list[str], **options: Any) -> None:
+@command("sources", *_TABLE, "provider", *FORM, *READ)
+def tokens(ctx: Context, sources: list[str], **options: Any) -> None:
     """Print the token counts by period and model."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.log_reader import start_reading
@@ -48,11 +48,11 @@ def tokens(ctx: Context, logs: list[str], **options: Any) -> None:
 
     read: Any = {name: options[name] for name in DEFAULTS if name in options}
     columns = [*_TOKEN_COLUMNS, *options.get("by", ())]
-    _print_metric(ctx, "token_usage", start_reading(logs, read, columns), options)
+    _print_metric(ctx, "token_usage", start_reading(sources, read, columns), options)
 
 
 def _print_metric(
-    ctx: Context, name: str, logs: Sources, options: dict[str, Any]
+    ctx: Context, name: str, sources: Sources, options: dict[str, Any]
 ) -> None:
     """Print the table of a metric in the form that was asked for."""
     # Imported here: what a command does not use is not loaded.
@@ -62,9 +62,9 @@ def _print_metric(
         hint = ": `toolkit plot overview` draws it"
         raise OptionError("metric", name, expected="the name of a metric", hint=hint)
     form = options.pop("form", None)
-    _fit_options(ctx, name, options)
+    _drop_settings(ctx, name, options)
     with show_progress("reading") as progress:
-        table = measure(name, logs, progress=progress, **options)
+        table = measure(name, sources, progress=progress, **options)
     if not print_data(table, form, SPECS[name]):
         # Imported here: JSON and CSV need no tables.
         from toolkit.cli.screen import print_table
@@ -72,29 +72,24 @@ def _print_metric(
         print_table(table, SPECS[name], options.get("by"))
 
 
-def _fit_options(ctx: Context, metric: str, options: dict[str, Any]) -> None:
-    """Drop settings that a metric does not take; raise if such an option is given."""
+def _drop_settings(ctx: Context, metric: str, options: dict[str, Any]) -> None:
+    """Drop settings that a metric does not take."""
     # Imported here: what a command does not use is not loaded.
+    from toolkit.metrics.options import PARAMETERS
     from toolkit.metrics.registry import SPECS
 
-    if metric not in SPECS:
-        return  # `measure` and `plot` raise
-    spec = SPECS[metric]
-    for option in ("every", "by", "tz", "top", "provider", "prices"):
-        takes = spec.costs if option == "prices" else option in spec.option_names
-        if option in options and not takes:
-            if option in ctx.configured:
-                del options[option]
-            elif option != "prices":  # of which `measure` has more to say
-                known = spec.option_names
-                raise UnknownOptionError(option, owner=metric, known=known)
+    if metric in SPECS:
+        spec = SPECS[metric]
+        known = {*spec.option_names, *(["prices"] if spec.costs else [])}
+        for option in ctx.configured & {*PARAMETERS, "prices"} - known:
+            options.pop(option, None)
 
 
 @command(*_CHART, "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
     ctx: Context,
     name: str,
-    logs: list[str],
+    sources: list[str],
     to: Path,
     **options: Any,
 ) -> None:
@@ -114,11 +109,11 @@ def plot(
         if options.get("every", "") is None:
             raise OptionError("every", "none", expected="a length of a period")
     else:
-        _fit_options(ctx, name, options)
+        _drop_settings(ctx, name, options)
     with show_progress("reading") as progress:
         if name == "overview":
-            figure: Any = overview(logs, progress=progress, **options)
+            figure: Any = overview(sources, progress=progress, **options)
         else:
-            figure = plot_metric(name, logs, progress=progress, **options).figure
+            figure = plot_metric(name, sources, progress=progress, **options).figure
     figure.savefig(to, dpi=150)
     print_message(f"{to} written")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import system
 from toolkit.cli import output
-from toolkit.cli.command_line import fail
+from toolkit.cli.command_line import check_folder, fail
 from toolkit.cli.options import FORM, RANGE, READ, command
-from toolkit.cli.values import Form, check_folder, parse_pairs
 from toolkit.errors import plural
 from toolkit.formatting.parameters import check_ending
 from toolkit.formatting.text import format_name
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from toolkit.cli.command_line import Context
+    from toolkit.cli.options import Context
 
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = (
@@ -28,17 +27,17 @@ _SPENT = (
 )  # fmt: skip
 _MOST_MISSING = 10
 _READ = ("provider", "prices", *FORM, *READ)
-_RECONCILED = ("tolerance", "match", "prices")
+_RECONCILED = ("tolerance", "match", "columns", "prices")
 _DIFFERS = 3
 
 
-@command("logs", "every", "by", *RANGE, "as_model", "as_lines", *_READ)
+@command("sources", "every", "by", *RANGE, "as_model", "as_lines", *_READ)
 def cost(
     ctx: Context,
-    logs: list[str],
+    sources: list[str],
     as_model: str | None = None,
     as_lines: bool = False,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
@@ -54,13 +53,13 @@ def cost(
             fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:
-            _print_elsewhere(logs, as_model, form, progress=progress, **options)
+            _print_elsewhere(sources, as_model, form, progress=progress, **options)
             return
         if as_lines:
-            lines = cost_lines(logs, progress=progress, **options)
+            lines = cost_lines(sources, progress=progress, **options)
             output.print_batches(lines, form)
             return
-        spent = spending(logs, progress=progress, **options)
+        spent = spending(sources, progress=progress, **options)
     costs = spent.costs
     if not output.print_data(costs, form, SPECS["cost"]):
         series = options.get("by", ("model",))
@@ -72,12 +71,12 @@ def cost(
     _print_missing(spent.missing)
 
 
-@command("logs", "model", "date", "tz", *_READ)
+@command("sources", "model", "date", "tz", *_READ)
 def explain(
-    logs: list[str],
+    sources: list[str],
     model: str,
     date: str,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
@@ -88,7 +87,7 @@ def explain(
     day = None if date == "undated" else date
     with output.show_progress("reading") as progress:
         explained = explain_spending(
-            logs, model=model, date=day, progress=progress, **options
+            sources, model=model, date=day, progress=progress, **options
         )
 
     def data() -> dict[str, object]:
@@ -102,9 +101,9 @@ def explain(
         output.print_message(explained.summary)
 
 
-@command("logs", "month", "to_focus", "account", "provider", "prices", *READ)
+@command("sources", "month", "to_focus", "account", "provider", "prices", *READ)
 def focus(
-    logs: list[str],
+    sources: list[str],
     month: str,
     to: Path,
     account: str | None = None,
@@ -125,7 +124,7 @@ def focus(
     check_folder(to)
     since, until = month_span(month)
     with output.show_progress("reading") as progress:
-        choices = scan(logs, since=since, until=until, progress=progress, **options)
+        choices = scan(sources, since=since, until=until, progress=progress, **options)
         rows = focus_rows(
             choices, month=month, prices=prices, provider=provider, account=account
         )
@@ -143,14 +142,15 @@ def focus(
     )
 
 
-@command("logs", "bill", "tolerance", "match", "vendor", "column", *RANGE[1:], *_READ)
+@command(
+    "sources", "bill", "tolerance", "match", "vendor", "columns", *RANGE[1:], *_READ
+)
 def reconcile(
-    logs: list[str],
+    sources: list[str],
     bill: str,
     vendor: str | None = None,
     provider: str | None = None,
-    column: list[str] | None = None,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
@@ -161,17 +161,16 @@ def reconcile(
     from toolkit.pricing.price_file import read_prices
     from toolkit.reading.scan import scan
 
-    columns = dict(parse_pairs("column", column or []))
     own = {name: options.pop(name) for name in _RECONCILED if name in options}
     own |= {name: options[name] for name in ("since", "until") if name in options}
     with output.show_progress("reading") as progress:
-        choices = scan(logs, progress=progress, **options)
+        choices = scan(sources, progress=progress, **options)
         if vendor is not None:
             choices = choices.filter(
                 vendors.vendor(provider) == vendors.seller_named(vendor)
             )
         own["prices"] = read_prices(own.get("prices"), provider)
-        rows = reconciliation.reconcile(choices, bill, columns=columns, **own)
+        rows = reconciliation.reconcile(choices, bill, **own)
     if not output.print_data(rows, form):
         print_reconciled(rows)
     differs = rows.filter(is_total=False)["explanation"] != reconciliation.AGREES
@@ -180,7 +179,7 @@ def reconcile(
 
 
 def _print_elsewhere(
-    logs: list[str], model: str, form: Form | None, **options: Any
+    sources: list[str], model: str, form: output.Form | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.
@@ -190,7 +189,7 @@ def _print_elsewhere(
     from toolkit.reading.scan import scan
 
     prices = read_prices(options.pop("prices", None), options.pop("provider", None))
-    rows = what_if(scan(logs, **options), model=model, prices=prices)
+    rows = what_if(scan(sources, **options), model=model, prices=prices)
     if not output.print_data(rows, form):
         print_elsewhere(rows, model)
     output.print_message(

@@ -1,7 +1,7 @@
 """Options of the commands, each declared once in ``options.toml``.
 
-A command lists them: `@command("logs", "every", "by")`. It gets those that are set, on
-the command line or in the settings file, as keywords of the library.
+A command lists them: `@command("sources", "every", "by")`. It gets those that are set,
+on the command line or in the settings file, as keywords of the library.
 """
 
 from __future__ import annotations
@@ -9,27 +9,41 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from dataclasses import dataclass, field
+from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit import errors
-from toolkit.cli.command_line import Command, Context, Option, fail
-from toolkit.cli.output import print_message
-from toolkit.cli.values import (
-    Form,
+from toolkit.cli.command_line import (
+    Option,
     RejectLimit,
     check_folder,
+    fail,
     parse_duration,
     parse_number,
     parse_pairs,
+    parse_words,
 )
+from toolkit.cli.output import Form, print_message
 from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
+from toolkit.reading.object_store import is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _NONE = "none"
+# How the library takes what is typed or set, if not as it is.
+_VALUES: Mapping[str, Callable[[Any], object]] = {
+    "every": lambda every: None if every == _NONE else every,
+    "by": lambda names: () if names == [_NONE] else tuple(names),
+    **{name: partial(parse_pairs, name) for name in ("tags", "colors", "columns")},
+    **{name: partial(parse_number, name, least=1) for name in ("top", "lines")},
+    "seed": partial(parse_number, "seed"),
+    "max_rejects": lambda limit: RejectLimit(str(limit)),
+    "wait": parse_duration,
+}
 # Errors about one option, and its name.
 _AT_FAULT: dict[type[errors.ToolkitError], str] = {
     errors.SourceError: "sources",
@@ -38,19 +52,9 @@ _AT_FAULT: dict[type[errors.ToolkitError], str] = {
     errors.PriceFileError: "prices",
     errors.WriteError: "to",
 }
-# Parameters of commands whose settings have other names.
-_PARAMETERS = {
-    "sources": "logs",
-    "tags": "tag",
-    "sections": "section",
-    "budgets": "month_budget",
-    "colors": "color",
-    "columns": "column",
-}
-
 # What an export keeps, by the option that sets it for a log.
 _FIXED = {
-    "tag": "tags",
+    "tags": "tags",
     "response_path": "response path",
     "created_unit": "unit of `created`",
     "created_path": "path of `created`",
@@ -64,6 +68,62 @@ FORM = ("to_table", "as_json", "as_csv")
 
 _TEXT = Path(__file__).with_name("options.toml").read_text("utf-8")
 _OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
+
+
+@dataclass
+class Context:
+    """What a command was called with."""
+
+    command: str
+    options: dict[str, Option]  # by parameter
+    params: dict[str, Any]
+    configured: set[str] = field(default_factory=set)  # by the settings file
+    file: str | None = None  # with the settings
+    is_above: bool = False  # whether that was found above this directory
+
+
+class Command(NamedTuple):
+    """A function as a command, with its options and arguments by parameter."""
+
+    function: Callable[..., None]
+    options: dict[str, Option]
+
+    @property
+    def name(self) -> str:
+        """What is typed to run it."""
+        return self.function.__name__
+
+    def __call__(self, words: Sequence[str]) -> None:
+        """Run the command with the words behind its name."""
+        text, options = str(self.function.__doc__), self.options
+        params = parse_words(self.name, text, options.values(), words)
+        ctx = Context(self.name, options, params)
+        takes_context = "ctx" in signature(self.function).parameters
+        own = {"ctx": ctx} if takes_context else {}
+        try:
+            _use_settings(ctx)
+            _check_targets(ctx.params)
+            self.function(**own, **_library_options(ctx))
+        except errors.ToolkitError as error:
+            _explain_error(ctx, error)
+            raise
+
+
+def command(*names: str, **defaults: str) -> Callable[[Callable[..., None]], Command]:
+    """Make a function a command.
+
+    Parameters
+    ----------
+    names
+        Names of its arguments and options; the function gets those that are set as
+        keywords, as the library takes them, and a `Context` if it has the parameter
+        ``ctx``.
+    defaults
+        What the help of this command shows as the default of an option.
+    """
+    options = [_option_of(name, defaults.get(name)) for name in names]
+    by_name = {one.parameter: one for one in options}
+    return lambda function: Command(function, by_name)
 
 
 def _option_of(name: str, default: str | None) -> Option:
@@ -82,40 +142,6 @@ def _option_of(name: str, default: str | None) -> Option:
     )
 
 
-def command(*names: str, **defaults: str) -> Callable[[Callable[..., None]], Command]:
-    """Make a function a command.
-
-    Parameters
-    ----------
-    names
-        Names of its arguments and options; the function gets those that are set as
-        keywords, as the library takes them, and a `Context` if it has the parameter
-        ``ctx``.
-    defaults
-        What the help of this command shows as the default of an option.
-    """
-
-    def decorate(function: Callable[..., None]) -> Command:
-        takes_context = "ctx" in signature(function).parameters
-
-        def run(ctx: Context) -> None:
-            own = {"ctx": ctx} if takes_context else {}
-            try:
-                _use_settings(ctx)
-                _check_targets(ctx)
-                function(**own, **_library_options(ctx))
-            except errors.ToolkitError as error:
-                _explain_error(ctx, error)
-                raise
-
-        options = [_option_of(name, defaults.get(name)) for name in names]
-        by_name = {one.parameter: one for one in options}
-        text = str(function.__doc__)
-        return Command(function.__name__, text, by_name, run)
-
-    return decorate
-
-
 def _use_settings(ctx: Context) -> None:
     """Let the settings file fill in the options that the command line leaves out."""
     settings: dict[str, Any] = {}
@@ -123,38 +149,64 @@ def _use_settings(ctx: Context) -> None:
         # Imported here: none of it is needed for --help.
         from toolkit.cli.config import read_configuration
 
-        named = ctx.params.pop("config", None)
-        found = read_configuration(named)
-        is_named = named or os.environ.get("TOOLKIT_CONFIG")
-        ctx.file = found.file
-        ctx.is_above = not is_named and Path(found.file or "").is_absolute()
-        settings = found.options_of(ctx.command)
-    ctx.fill_in(settings)
+        given = ctx.params.pop("config", None)
+        found = read_configuration(given)
+        ctx.file, settings = found.file, found.options_of(ctx.command)
+        is_given = given or os.environ.get("TOOLKIT_CONFIG")
+        ctx.is_above = not is_given and Path(found.file or "").is_absolute()
+    for name, one in ctx.options.items():
+        if name in ctx.params:
+            continue
+        if settings.get(name) is not None:
+            ctx.params[name] = settings[name]
+            ctx.configured.add(name)
+        elif one.is_required:
+            fail(f"expected {one.typed} ({one.help}), got none")
 
 
-def _check_targets(ctx: Context) -> None:
+def _check_targets(params: Mapping[str, Any]) -> None:
     """Fail if a file to write is one that is read: it would be lost."""
-    given = {name: ctx.params.get(name) or [] for name in ("logs", "bill", "to")}
-    read, bill, to = (x if isinstance(x, list) else [x] for x in given.values())
-    if ctx.command == "rejects":  # it writes only a new file
-        return
-    for target in [*to, *ctx.params.get("to_table", ())]:
-        name = os.fspath(target)
-        if any(_is_same_file(one, name) for one in [*read, *bill]):
-            fail(f"--to: expected another file than those that are read, got {name!r}")
+    read = [*params.get("sources", ()), *filter(None, [params.get("bill")])]
+    to = params.get("to") or []
+    targets = [*(to if isinstance(to, list) else [to]), *params.get("to_table", ())]
+    for target in map(os.fspath, targets):
+        is_file = not is_uri(target) and Path(target).is_file()
+        if is_file and any(_is_read(target, one) for one in read):
+            fail(
+                f"--to: expected another file than those that are read, got {target!r}"
+            )
 
 
-def _is_same_file(one: str, other: str) -> bool:
-    """Return whether two names are of one file, which exists."""
+def _is_read(file: str, source: str) -> bool:
+    """Return whether a file that exists is one of those that a source names."""
+    # Imported here: it is not needed for --help.
+    from toolkit.reading.discovery import find_logs
+
     try:
-        return Path(one).is_file() and Path(one).samefile(other)
-    except (OSError, ValueError):  # no name of a file, or none that can be read
+        logs = [] if is_uri(source) else find_logs(source, on_damage="collect").logs
+        return any(log.identity and Path(file).samefile(log.path) for log in logs)
+    except (errors.ToolkitError, OSError):  # reading raises it, or it is an export
         return False
 
 
 def _library_options(ctx: Context) -> dict[str, Any]:
     """Return the options that are set, as the library takes them."""
     options = {name: value for name, value in ctx.params.items() if value is not False}
+    form = _form_of(options)
+    _drop_settings(ctx, options)
+    if ctx.is_above and (used := sorted(ctx.configured & options.keys())):
+        print_message(f"settings of {ctx.file}: {', '.join(used)}")
+    options |= {
+        name: of(options[name]) for name, of in _VALUES.items() if name in options
+    }
+    if form is not None:
+        options["form"] = form
+    _choose_range(ctx, options)
+    return options
+
+
+def _form_of(options: dict[str, Any]) -> Form | None:
+    """Take the options for the form of a table out of all; None if none is set."""
     forms = [name for name in ("json", "csv") if options.pop(f"as_{name}", False)]
     if len(forms) > 1:
         fail("choose either --json or --csv")
@@ -162,30 +214,35 @@ def _library_options(ctx: Context) -> dict[str, Any]:
     for file in files:
         check_ending("--to", file, TABLE_ENDINGS)
         check_folder(file)
-    if forms or files:
-        options["form"] = Form("".join(forms) or None, files)
-    _drop_fixed(ctx, options)
-    if "last" in options and options.keys() & {"since", "until"}:
-        if "last" not in ctx.configured:
+    return Form("".join(forms) or None, files) if forms or files else None
+
+
+def _drop_settings(ctx: Context, options: dict[str, Any]) -> None:
+    """Drop settings that do not fit; fail if such an option is given.
+
+    An export keeps the options that it was made with; `since` replaces `last`.
+    """
+    unfit = ["last"] if options.keys() & {"since", "until"} else []
+    if options.keys() & _FIXED:
+        # Imported here: it is not needed for --help.
+        from toolkit.reading.discovery import is_export, list_names
+
+        names = list_names(options["sources"])
+        unfit += _FIXED if any(map(is_export, names)) else ()
+    for name in filter(options.__contains__, unfit):
+        if name in ctx.configured:
+            del options[name]
+        elif name == "last":
             fail("--last cannot be combined with --since or --until")
-        del options["last"]
-    if ctx.is_above:
-        _name_settings(ctx, options)
-    if "tag" in options:
-        options["tags"] = dict(parse_pairs("tag", options.pop("tag")))
-    if "color" in options:
-        options["colors"] = dict(parse_pairs("color", options.pop("color")))
-    if "by" in options:
-        options["by"] = () if options["by"] == [_NONE] else tuple(options["by"])
-    if options.get("every") == _NONE:
-        options["every"] = None
-    for name, least in (("top", 1), ("lines", 1), ("seed", None)):
-        if name in options:
-            options[name] = parse_number(name, options[name], least)
-    if "max_rejects" in options:
-        options["max_rejects"] = RejectLimit(str(options["max_rejects"]))
-    if "wait" in options:
-        options["wait"] = parse_duration(options["wait"])
+        elif ctx.command != "export":
+            fail(
+                f"an export keeps the {_FIXED[name]} it was made with: leave out "
+                f"{ctx.options[name].flag}, or export again with --rewrite"
+            )
+
+
+def _choose_range(ctx: Context, options: dict[str, Any]) -> None:
+    """Replace the options of the range by its start and end."""
     bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
     if bounds.keys() - {"now"}:
         # Imported here: polars is not needed for --help.
@@ -197,42 +254,13 @@ def _library_options(ctx: Context) -> dict[str, Any]:
         )
         # In the zone, so that only the days in the range are opened.
         options |= {"since": start, "until": end}
-    if "now" in bounds and ctx.command == "report":
-        options["now"] = bounds["now"]  # periods that have ended by then are complete
-    compares_all = "compare" in options and options.get("every", "") is None
-    has_range = options.get("since") and options.get("until")
-    if compares_all and not has_range and ctx.command != "report":
-        fail("--every none --compare needs --since and --until, or --last")
-    return options
-
-
-def _name_settings(ctx: Context, options: Mapping[str, Any]) -> None:
-    """Print which settings a command takes from a file that may be unexpected."""
-    names = {parameter: name for name, parameter in _PARAMETERS.items()}
-    used = sorted(names.get(one, one) for one in ctx.configured & options.keys())
-    if used:
-        print_message(f"settings of {ctx.file}: {', '.join(used)}")
-
-
-def _drop_fixed(ctx: Context, options: dict[str, Any]) -> None:
-    """Drop the settings that an export does not take; fail if such an option is given.
-
-    An export keeps the options that it was made with.
-    """
-    # Imported here: it is not needed for --help.
-    from toolkit.reading.discovery import is_export
-
-    given = [name for name in LOG_FORMAT if name in options]
-    if not given or not any(map(is_export, ctx.params.get("logs") or ())):
+    if ctx.command == "report":
+        if "now" in bounds:  # periods that have ended by then are complete
+            options["now"] = bounds["now"]
         return
-    for name in given:
-        if name in ctx.configured:
-            del options[name]
-        elif ctx.command != "export":
-            fail(
-                f"an export keeps the {_FIXED[name]} it was made with: leave out "
-                f"--{name.replace('_', '-')}, or export again with --rewrite"
-            )
+    compares_all = "compare" in options and options.get("every", "") is None
+    if compares_all and not (options.get("since") and options.get("until")):
+        fail("--every none --compare needs --since and --until, or --last")
 
 
 def _explain_error(ctx: Context, error: errors.ToolkitError) -> None:
@@ -240,11 +268,15 @@ def _explain_error(ctx: Context, error: errors.ToolkitError) -> None:
     name = getattr(error, "name", None) or next(
         (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""
     )
-    parameter = _PARAMETERS.get(name, name)
     if isinstance(error, errors.ExportGivenError):  # the rest is for Python
         error.args = (str(error).partition(", or read it with")[0],)
-    if parameter in ctx.configured:
+    if isinstance(error, errors.MissingColumnsError) and "tags" in ctx.options:
+        column = error.missing[0]
+        if not errors.near_miss(column, error.available):
+            tag = column.removeprefix("tag_")
+            error.args = (f"{error}: --tag {tag}=PATH adds the column 'tag_{tag}'",)
+    if name in ctx.configured:
         error.add_note(f"`{name}` is set in {ctx.file}")
-    elif parameter in ctx.options:
-        typed = f"--{parameter.replace('_', '-')}:"
-        error.args = (re.sub(f"^{name}:", typed, str(error)),)
+    elif name in ctx.options:
+        typed = ctx.options[name].typed
+        error.args = (re.sub(f"^{name}:", f"{typed}:", str(error)),)

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli import output
+from toolkit.cli.command_line import RejectLimit, check_folder
 from toolkit.cli.options import RANGE, READ, command
-from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import WriteError
 
 if TYPE_CHECKING:
@@ -18,18 +18,16 @@ _OVER_BUDGET, _TOO_MANY_REJECTS = 3, 4
 
 
 @command(
-    *("logs", "to_report", "section", "title", "against", "budget", "month_budget"),
-    *("check_forecast", "color", *RANGE, "compare"),
+    *("sources", "to_report", "sections", "title", "against", "budget", "budgets"),
+    *("check_forecast", "colors", *RANGE, "compare"),
     *("every", "by", "top", "provider", "prices", "max_rejects", "quiet", *READ),
     every="depends on the range",
     top="12",
 )
 def report(
-    logs: list[str],
+    sources: list[str],
     to: list[str] | None = None,
-    section: list[str] | None = None,
     budget: list[str] | None = None,
-    month_budget: list[str] | None = None,
     check_forecast: bool = False,
     max_rejects: RejectLimit | None = None,
     quiet: bool = False,
@@ -42,14 +40,10 @@ def report(
 
     os.environ.setdefault("MPLBACKEND", "agg")
     budgets = parse_budgets(budget or [])
-    options["budgets"] = month_budget or []
-    parse_budgets(options["budgets"], "month_budget")
     for path in to or []:
         check_folder(path)
-    if section:
-        options["sections"] = section
     with output.show_progress("reading") as progress:
-        made = write_report(logs, to or [], progress=progress, **options)
+        made = write_report(sources, to or [], progress=progress, **options)
     _add_to_step_summary(made)
     if not to:
         output.print_result(f"{made}\n{made.content.answer.certainty}".strip())
@@ -128,7 +122,7 @@ def check_rejects(
 def config(
     file: str | None = None,
     schema: bool = False,
-    form: Form | None = None,
+    form: output.Form | None = None,
 ) -> None:
     """Print every setting with its value, and where it comes from."""
     # Imported here: it is not needed for --help.

@@ -18,7 +18,7 @@ from toolkit.reading import manifest, object_store
 from toolkit.reading.discovery import is_export
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from toolkit.reading.manifest import Manifest
 
@@ -162,60 +162,51 @@ class DirectoryTarget:
 
     def workspace(self) -> str:
         """Create a directory for workers; it is removed together with staging."""
-        folder = self.staging / uuid4().hex
+        folder = self.stage() / uuid4().hex
         folder.mkdir()
-        return str(folder)
+        return folder.as_posix()
 
-    def adopt(self, staged: str, path: Path) -> None:
-        """Move a part that a worker has written to its place in staging."""
-        (self.staging / path.parent).mkdir(parents=True, exist_ok=True)
-        system.replace(Path(staged), self.staging / path)
-
-    def commit(self, made: Sequence[Path], state: Manifest) -> None:
+    def commit(self, made: Mapping[Path, str], state: Manifest) -> None:
         """Rename parts into place, sync the directories, and replace state.json."""
-        self.stage()
+        staging = self.stage()
         readme = self.directory / manifest.README_FILE
         if not readme.exists():
-            where = errors.as_text(self.where)
-            self.put(readme, manifest.README.format(directory=where))
-        text = manifest.format_manifest(state)
+            text = manifest.README.format(directory=errors.as_text(self.where))
+            system.write(staging / readme.name, text.encode())
+            system.replace(staging / readme.name, readme)
+        written = staging / manifest.STATE_FILE
+        system.write(written, manifest.format_manifest(state).encode())
         if self.rewrite:
-            system.write(self.staging / manifest.STATE_FILE, text.encode())
-            self.exchange_parts(made)
-            made = [Path(state.open)] if state.open else []
-        self.add_parts(made)
-        self.put(self.directory / manifest.STATE_FILE, text)
+            parts = {path: made[path] for path in made if path.as_posix() != state.open}
+            self.exchange_parts(parts)
+            made = {path: made[path] for path in made.keys() - parts.keys()}
+        _place(made, self.directory)
+        system.replace(written, self.directory / manifest.STATE_FILE)
         self.state, self.generation = state, state.generation
         system.sync_directory(self.directory)
         self.remove_open_files()
         self.remove_staging()
 
-    def put(self, path: Path, text: str) -> None:
-        """Replace a file atomically."""
-        staged = self.staging / path.name
-        system.write(staged, text.encode())
-        system.replace(staged, path)
-
-    def add_parts(self, made: Sequence[Path]) -> None:
-        """Rename parts into place, beside those that are there."""
-        changed = set()
-        for path in made:
-            placed = self.directory / path
-            placed.parent.mkdir(parents=True, exist_ok=True)
-            system.replace(self.staging / path, placed)
-            changed |= {placed.parent, placed.parent.parent}
-        for directory in changed:
-            system.sync_directory(directory)
-
-    def exchange_parts(self, made: Sequence[Path]) -> None:
-        """Replace all parts by the staged ones."""
-        for parent in {self.staging / path.parent for path in made}:
-            system.sync_directory(parent)
+    def exchange_parts(self, made: Mapping[Path, str]) -> None:
+        """Replace all parts by new ones."""
+        _place(made, self.staging)
         for name in manifest.KINDS:
             system.sync_directory(self.staging / name)
             system.exchange(self.staging / name, self.directory / name)
         system.sync_directory(self.staging)
         system.sync_directory(self.directory)
+
+
+def _place(made: Mapping[Path, str], below: Path) -> None:
+    """Rename staged parts to their paths below a directory, and sync these."""
+    changed = set()
+    for path, staged in made.items():
+        placed = below / path
+        placed.parent.mkdir(parents=True, exist_ok=True)
+        system.replace(Path(staged), placed)
+        changed |= {placed.parent, placed.parent.parent}
+    for directory in changed:
+        system.sync_directory(directory)
 
 
 # Where an export goes.

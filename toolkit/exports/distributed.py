@@ -9,25 +9,24 @@ from __future__ import annotations
 import math
 from collections import deque
 from concurrent.futures import Executor, Future, wait
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-
-import polars as pl
 
 from toolkit.errors import PreconditionError, SourceError
 from toolkit.exports import worker
 from toolkit.exports.parts import InlineExecutor
+from toolkit.exports.repeats import drop_repeats, find_repeats
 from toolkit.exports.resume import LogRange, is_moved
 from toolkit.reading import framing
 from toolkit.reading.decompression import READ_BYTES, PushbackReader, detect_codec
 from toolkit.reading.fingerprints import HEAD_BYTES
-from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from toolkit.exports.worker import StagedPart, TaskResult, WorkerOptions
     from toolkit.reading.ledger import LedgerBuilder
+    from toolkit.reading.streams import Streams
 
 # A task reads about so many bytes of plain logs.
 _SHARE_BYTES = 64 * 1024 * 1024
@@ -36,16 +35,26 @@ _INFLATION = 4
 
 
 class WorkerPool:
-    """The workers of an executor."""
+    """The workers of an executor; without one, this process."""
 
-    def __init__(self, executor: Executor, options: WorkerOptions) -> None:
-        self.executor = executor
+    def __init__(self, executor: Executor | None, options: WorkerOptions) -> None:
+        self.executor = executor or InlineExecutor()
         self.options = options
 
-    def write(self, logs: Sequence[LogRange]) -> Iterator[TaskResult]:
-        """Have workers write the parts of logs, and yield the results in order."""
+    def write(self, logs: Sequence[LogRange], streams: Streams) -> Iterator[TaskResult]:
+        """Have workers write the parts of logs, and yield the results in order.
+
+        A share is read again if a response in it may be the last chunk of a stream that
+        is open by then.
+        """
         tasks = [(self.options, share) for share in _group_ranges(self.cut(logs))]
-        return self.results(worker.write_ranges, tasks)
+        results = self.results(worker.write_ranges, tasks)
+        for task, result in zip(tasks, results, strict=True):
+            open_streams = streams.take_unfinished(result.choices)
+            if len(open_streams):
+                again = (*task, open_streams)
+                (result,) = self.results(worker.write_ranges, [again])
+            yield result
 
     def cut(self, logs: Sequence[LogRange]) -> list[LogRange]:
         """Cut large plain logs at line ends; leave others whole."""
@@ -60,22 +69,23 @@ class WorkerPool:
             for piece in _cut_range(log, [next(counts) for _ in edges[log]])
         ]
 
-    def drop_duplicates(
+    def drop_repeats(
         self,
-        shares: Sequence[Sequence[StagedPart]],
-        committed: Callable[[str], list[str]],
+        parts: Sequence[StagedPart],
+        list_committed: Callable[[str], list[str]],
         ledger: LedgerBuilder,
     ) -> list[StagedPart]:
-        """Remove the duplicates of committed responses and of earlier tasks."""
-        repeats = _find_repeats(shares, committed).items()
-        tasks = [(self.options, part, earlier) for part, earlier in repeats]
-        instead: dict[StagedPart, StagedPart | None] = {}
-        results = self.results(worker.drop_repeats, tasks)
-        for (_, part, _), (rest, changes) in zip(tasks, results, strict=True):
-            instead[part] = rest
+        """Return parts without the responses that a committed or earlier part has."""
+        repeats = find_repeats(parts, list_committed)
+        changed = [part for part in parts if part.name in repeats]
+        tasks = [(self.options, part, repeats[part.name]) for part in changed]
+        rewritten: dict[StagedPart, StagedPart | None] = {}
+        results = self.results(drop_repeats, tasks)
+        for part, (rest, changes) in zip(changed, results, strict=True):
+            rewritten[part] = rest
             for counts in changes:
                 ledger.counts[counts.pop("log_id")].update(counts)
-        left = (instead.get(part, part) for share in shares for part in share)
+        left = (rewritten.get(part, part) for part in parts)
         return [part for part in left if part is not None]
 
     def results(
@@ -190,33 +200,3 @@ def _cut_range(
                 yield log._replace(end=end, end_line=line)
                 log = log._replace(mark=None, is_first=False, offset=end, line=line)
     yield log
-
-
-def _find_repeats(
-    shares: Sequence[Sequence[StagedPart]], committed: Callable[[str], list[str]]
-) -> dict[StagedPart, list[str]]:
-    """Return the parts that may repeat responses of earlier parts, and those.
-
-    Each date is searched alone, then all dates for responses dated by their lines.
-    """
-    staged = {part.name: part for part in chain.from_iterable(shares)}
-    found: dict[StagedPart, list[str]] = {}
-    directories = {CHOICES_DIR, *(part.directory for part in staged.values())}
-    for directory in sorted(directories - {REJECTS_DIR}):
-        new = [name for name in staged if staged[name].directory.startswith(directory)]
-        parts = [*committed(directory), *new]
-        for earlier, later in _find_pairs(parts, of_any_date=directory == CHOICES_DIR):
-            if later in staged:
-                found.setdefault(staged[later], []).append(earlier)
-    return found
-
-
-def _find_pairs(parts: Sequence[str], *, of_any_date: bool) -> list[tuple[str, str]]:
-    """Return pairs of parts, in their order, that have a response hash in common."""
-    if len(parts) < 2:
-        return []
-    keys = worker.read_keys(parts, of_any_date=of_any_date)
-    again = keys.filter(pl.col("response_hash").is_duplicated()).collect()
-    pairs = again.join(again, on="response_hash").select("part", "part_right").unique()
-    place = {part: number for number, part in enumerate(parts)}
-    return sorted(pair for pair in pairs.rows() if place[pair[0]] < place[pair[1]])

@@ -194,7 +194,7 @@ def export(
             _check_options(target.state, stored)
         if wait:  # there may be new logs by now
             reader = open_logs(names, read_options, leave_pending=True)
-        run = ExportRun(reader, target, within, executor, final)
+        run = ExportRun(reader, target, executor, final)
         run.write(stored)
     run.warn()
     return Exported(
@@ -262,9 +262,9 @@ def _replace_file(to: str, wait: float) -> Iterator[BinaryIO]:
                 yield staged.open("wb")
                 object_store.put_file(to, staged)
             return
-        target = Path(to)
-        staged = target.with_name(f".{target.name}.staging")
-        locked = target.with_name(f".{target.name}.lock")
+        target = system.follow_links(to)
+        staged = system.hidden_name(target, ".staging")
+        locked = system.hidden_name(target, ".lock")
         with system.lock(locked, to, wait, remove=True):
             try:
                 yield staged.open("wb")

@@ -71,7 +71,7 @@ def iter_blocks(
     verify_first = reader.on_damage == "collect"
     stream = _read_on(log_range, framer, fingerprinter, verify_first=verify_first)
     try:
-        yield from framing.frame_stream(framer, stream, reader.on_damage)
+        yield from framer.frame(stream, reader.on_damage)
     except (LogMovedError, PreconditionError):
         if log_range.is_whole:
             raise

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from toolkit.errors import MissingBytesWarning, ReplacedLogWarning, plural
+from toolkit.errors import (
+    MissingBytesWarning,
+    ReplacedLogWarning,
+    ToolkitWarning,
+    plural,
+)
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
-from toolkit.exports.parts import Parts, filter_span
+from toolkit.exports.parts import find_days
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
-from toolkit.reading.ledger import TOTALS, LedgerBuilder, shorten
+from toolkit.reading.ledger import TOTALS, LedgerBuilder, describe_copy, shorten
 from toolkit.reading.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
     from concurrent.futures import Executor
 
+    import pyarrow as pa
+
     from toolkit.exports.directory import Target
-    from toolkit.expressions.time_ranges import Span
     from toolkit.reading.blocks import Decoded
+    from toolkit.reading.fingerprints import Checkpoint
     from toolkit.reading.log_reader import LogReader
 
 
@@ -38,7 +45,6 @@ class ExportRun:
 
     reader: LogReader
     target: Target
-    span: Span
     executor: Executor | None = None
     final: bool = False  # the logs are complete, so no stream stays open
 
@@ -51,22 +57,26 @@ class ExportRun:
         self.pending = self.tracker.find_pending()
         table = self.reader.plan.table
         logs = {log.log_id: log.source for log in self.pending}
-        paths = {log_id: log.path for log_id, log in logs.items()}
+        paths = {log_id: log.path for log_id, log in self.tracker.tracked.items()}
+        paths |= {log_id: log.path for log_id, log in logs.items()}
         pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
-        self.streams = Streams(table, paths, pieces)
+        find_written = self.find_written if self.before else None
+        self.streams = Streams(table, paths, pieces, find_written=find_written)
+        self.written: dict[str, pl.DataFrame] = {}  # by the day
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
-        self.replaced: list[str] = []
-        self.missing: list[str] = []
+        # What to warn of, besides damage and tags.
+        self.notes: defaultdict[type[Warning], list[str]] = defaultdict(list)
 
     def write(self, options: Mapping[str, object]) -> None:
         """Write the parts, and commit them if anything has changed."""
         open_sets = self.streams.pieces["stream_set"].unique()
         has_work = self.pending or any(map(self.is_over, open_sets))
-        made = self.write_parts(options) if has_work else []
+        made = self.write_parts(options) if has_work else {}
         tracked = self.track_logs()
         self.note_losses(tracked)
+        self.note_copies(tracked)
         logs = [tracked[log_id] for log_id in sorted(tracked)]
         first = self.before.first if self.before else self.generation
         run = self.target.run
@@ -74,29 +84,40 @@ class ExportRun:
         self.state = state.with_totals()
         if self.before is None or made or logs != self.before.logs:
             if len(self.streams.pieces):
-                name = manifest.format_part_name(self.generation, 0, run)
-                made.append(Path(manifest.OPEN_DIR, name))
-                write_pieces(self.target.stage() / made[-1], self.streams)
-                self.state = replace(self.state, open=made[-1].as_posix())
+                path = Path(manifest.OPEN_DIR, self.part_name(0))
+                staged = self.target.stage() / path
+                write_pieces(staged, self.streams)
+                made[path] = str(staged)
+                self.state = replace(self.state, open=path.as_posix())
             self.target.commit(made, self.state)
 
-    def write_parts(self, options: Mapping[str, object]) -> list[Path]:
-        """Read the pending logs into parts in staging."""
-        staging, run = self.target.stage(), self.target.run
+    def write_parts(self, options: Mapping[str, object]) -> dict[Path, str]:
+        """Read the pending logs into parts; return by path where they are staged."""
+        workspace = self.target.stage().as_posix()
         if self.executor is not None:
             workspace = self.target.workspace()
-            given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
-            return self.adopt_parts(WorkerPool(self.executor, given))
-        blocks = filter_span(self.iter_decoded(), self.span)
-        if self.reader.duplicates == "drop":
-            list_committed = self.list_committed if self.before else None
-            blocks = worker.drop_duplicates(blocks, list_committed)
-        table = self.reader.plan.table
-        with Parts(staging, table, generation=self.generation, run=run) as parts:
-            worker.write_parts(blocks, parts, self.result)
-        return parts.made
+        given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
+        pool = WorkerPool(self.executor, given)
+        parts: list[worker.StagedPart] = []
+        if self.executor is None:
+            blocks, threads = self.iter_decoded(), None
+        else:
+            blocks, threads = self.iter_streams(pool, parts), 1
+        with closing(blocks):
+            parts += worker.stage_blocks(given, blocks, self.result, threads)
+        may_repeat = self.before is not None or self.executor is not None
+        if self.reader.duplicates == "drop" and may_repeat:
+            parts = pool.drop_repeats(parts, self.list_committed, self.result.ledger)
+        return {
+            Path(part.directory, self.part_name(number)): part.name
+            for number, part in enumerate(parts)
+        }
 
-    def iter_decoded(self) -> Iterator[Decoded]:
+    def part_name(self, number: int) -> str:
+        """Return the name of a part of this run."""
+        return manifest.format_part_name(self.generation, number, self.target.run)
+
+    def iter_decoded(self) -> Generator[Decoded]:
         """Yield the blocks of the pending logs, with the streams that are over."""
         blocks = worker.iter_ranges(self.reader, self.pending, self.result)
         for decoded in self.reader.decode(blocks):
@@ -109,38 +130,30 @@ class ExportRun:
         moved = [log.source for log in self.pending if log.log_id not in read]
         return self.final or not self.tracker.is_active(stream_set, moved)
 
-    def adopt_parts(self, pool: WorkerPool) -> list[Path]:
-        """Have workers read the pending logs, and use the parts that they write."""
-        shares: list[Sequence[worker.StagedPart]] = []
-        with closing(self.iter_streams(pool, shares)) as stream:
-            shares.append(worker.stage_blocks(pool.options, stream, self.result))
-        parts = list(chain.from_iterable(shares))
-        if self.reader.duplicates == "drop":
-            ledger = self.result.ledger
-            parts = pool.drop_duplicates(shares, self.list_committed, ledger)
-        made = []
-        for number, part in enumerate(parts):
-            name = manifest.format_part_name(self.generation, number, self.target.run)
-            made.append(Path(part.directory) / name)
-            self.target.adopt(part.name, made[-1])
-        return made
-
     def iter_streams(
-        self, pool: WorkerPool, shares: list[Sequence[worker.StagedPart]]
+        self, pool: WorkerPool, parts: list[worker.StagedPart]
     ) -> Generator[Decoded]:
         """Have workers read the pending logs, and yield the streams that are over.
 
-        The parts that they write are added to `shares`.
+        The parts that they write are added to `parts`.
         """
-        for result in pool.write(self.pending):
+        for result in pool.write(self.pending, self.streams):
             self.result.merge(result)
-            shares.append(result.parts)
+            parts += result.parts
             if self.reader.progress is not None:
                 self.reader.progress(result.read)
             if result.share is not None:
-                choices = worker.scan_choices(result.parts)
-                yield from self.streams.add_share(*result.share, choices)
+                yield from self.streams.add_share(*result.share, result.choices)
         yield from self.streams.finish(self.is_over)
+
+    def find_written(self, choices: pa.Table) -> pl.LazyFrame:
+        """Return the whole responses that are committed of the dates of choices."""
+        days = find_days(choices)
+        for day in days - self.written.keys():
+            parts = self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
+            is_whole = pl.col("chunk_count").is_null()
+            self.written[day] = worker.scan_choices(parts).filter(is_whole).collect()
+        return pl.concat([self.written[day] for day in days]).lazy()
 
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""
@@ -172,20 +185,29 @@ class ExportRun:
         for log, size in self.tracker.find_losses():
             name = log.row["source"]
             if size is None:
-                self.replaced.append(
+                self.notes[ReplacedLogWarning].append(
                     f"{name} is not the same log as in the last run: it was replaced "
                     "or rewritten, and is read from its beginning"
                 )
                 continue
             error = f"removed before its end was read: {plural(size, 'byte')} missing"
-            self.missing.append(f"{name}: {error}")
+            self.notes[MissingBytesWarning].append(f"{name}: {error}")
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
+    def note_copies(self, tracked: Mapping[int, manifest.TrackedLog]) -> None:
+        """Note the logs with the bytes of another, if responses now count twice."""
+        originals: dict[Checkpoint | None, str] = {}
+        for log_id in sorted(tracked):
+            name, mark = tracked[log_id].row["source"], tracked[log_id].mark
+            original = originals.setdefault(mark, name)
+            is_copy = log_id in self.result.fingerprints and mark and original != name
+            if is_copy and (count := self.result.ledger.counts[log_id]["without_id"]):
+                copy = describe_copy(name, original, count)
+                self.notes[ToolkitWarning].append(copy)
+
     def warn(self) -> None:
-        """Warn about damaged, replaced and missing logs, once each."""
+        """Warn about damaged, copied, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
         self.result.ledger.warn_of_tags(stacklevel=3)
-        if self.replaced:
-            warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
-        if self.missing:
-            warnings.warn(shorten(self.missing), MissingBytesWarning, stacklevel=3)
+        for kind, sentences in self.notes.items():
+            warnings.warn(shorten(sentences), kind, stacklevel=3)

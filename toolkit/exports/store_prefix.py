@@ -14,7 +14,7 @@ from toolkit import errors
 from toolkit.reading import manifest, object_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from toolkit.reading.manifest import Manifest
 
@@ -54,8 +54,6 @@ class ObjectStoreTarget:
         self.staging = staging
         self.run: str | None = uuid4().hex[:8]
         self.put: list[str] = []
-        self.has_workers = False
-        self.adopted: dict[Path, str] = {}  # parts that workers have uploaded
         self.state: Manifest | None = None
         self.tag: str | None = None  # of the state.json that was read
         path = self.at(manifest.STATE_FILE)
@@ -76,23 +74,18 @@ class ObjectStoreTarget:
 
     def workspace(self) -> str:
         """Return a prefix for workers, which `sweep` removes."""
-        self.has_workers = True
         return self.at(f"{manifest.STAGING_DIR}/{self.generation + 1}-{self.run}")
 
     def at(self, name: str) -> str:
         """Return the address of an object or a prefix of this export."""
         return manifest.below(self.where, name)
 
-    def adopt(self, staged: str, path: Path) -> None:
-        """Note a part of a worker; `commit` copies it within the store."""
-        self.adopted[path] = staged
-
-    def commit(self, made: Sequence[Path], state: Manifest) -> None:
+    def commit(self, made: Mapping[Path, str], state: Manifest) -> None:
         """Upload the parts, then state.json if no other run has replaced it."""
         if self.state is not None:
             self.sweep(self.state)
-        for path in made:
-            self.put_part(path)
+        for path, staged in made.items():
+            self.put_part(path, staged)
         # From here on the store may commit, even if the request fails.
         put, self.put = self.put, []
         try:
@@ -120,14 +113,15 @@ class ObjectStoreTarget:
             if self.tag is None or self.rewrite or made or has_closed:
                 self.sweep(state)
 
-    def put_part(self, path: Path) -> None:
-        """Upload a part under its name."""
-        self.put.append(self.at(path.as_posix()))
-        if path not in self.adopted:
-            object_store.put_file(self.put[-1], self.staging / path)
+    def put_part(self, path: Path, staged: str) -> None:
+        """Upload a part, or copy one that a worker has uploaded, to its name."""
+        uri = self.at(path.as_posix())
+        self.put.append(uri)
+        if not object_store.is_uri(staged):
+            object_store.put_file(uri, Path(staged))
             return
         try:
-            object_store.copy_object(self.adopted[path], self.put[-1])
+            object_store.copy_object(staged, uri)
         except FileNotFoundError:  # another run has committed and removed it
             raise errors.BusyError(self.where, holder=_OTHER_RUN) from None
 
@@ -148,14 +142,9 @@ class ObjectStoreTarget:
         replaced. After the next commit they could no longer be recognized, so this is
         repeated before it.
         """
-        left = manifest.list_open_files(self.where, state)
-        for kind in manifest.KINDS:
-            committed = {*manifest.list_parts(self.where, kind, state)}
-            files = manifest.list_part_files(self.where, kind)
-            left += [path for path in files if path not in committed]
         object_store.delete_objects(
             path
-            for path in left
+            for path in manifest.list_uncommitted(self.where, state)
             if manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
             and manifest.parse_generation(path) <= state.generation
         )
@@ -176,8 +165,7 @@ class ObjectStoreTarget:
         """Delete what this run has uploaded."""
         with suppress(OSError):
             object_store.delete_objects(self.put)
-            if self.has_workers:
-                self.sweep_staging(self.generation + 1, self.run or "")
+            self.sweep_staging(self.generation + 1, self.run or "")
 
 
 def _check_empty(uri: str) -> None:

@@ -50,7 +50,8 @@ _EXCEL_FORMATS = (
 def write_table(table: object, to: str | os.PathLike[str]) -> None:
     """Write a table to a file, in the format of its suffix.
 
-    The file appears, or replaces an older one, when it is complete.
+    The file appears, or replaces an older one, when it is complete. A symbolic link
+    stays, and the file that it leads to is written.
 
     Parameters
     ----------
@@ -112,17 +113,16 @@ def _is_text(kind: pl.DataType) -> bool:
 
 def _with_texts(frame: pl.DataFrame, controls: str) -> pl.DataFrame:
     """Return a frame with lists, structs and bytes as text, without controls."""
-    columns = []
-    for column in frame:
-        if column.dtype.is_nested() or column.dtype == pl.Binary:
-            cells = map(_to_text, column.to_list())
-            column = pl.Series(column.name, cells, pl.String)
-        elif isinstance(column.dtype, pl.Duration):
-            column = column.dt.to_string("iso")
-        if _is_text(column.dtype):
-            column = column.cast(pl.String).str.replace_all(controls, _REPLACED)
-        columns.append(column)
-    return pl.DataFrame(columns)
+    as_text = (
+        pl.Series(column.name, map(_to_text, column.to_list()), pl.String)
+        for column in frame
+        if column.dtype.is_nested() or column.dtype == pl.Binary
+    )
+    texts = pl.selectors.by_dtype(pl.String, pl.Categorical, pl.Enum)
+    return frame.with_columns(as_text).with_columns(
+        pl.selectors.duration().dt.to_string("iso"),
+        texts.cast(pl.String).str.replace_all(controls, _REPLACED),
+    )
 
 
 def _to_text(cell: object) -> str | None:
@@ -173,11 +173,6 @@ def to_csv(
         return written
     headings = _headings(frame, controls).str.replace(_FORMULA, "'$1").to_frame()
     return headings.transpose().write_csv(include_header=False) + written
-
-
-def _to_csv_file(frame: pl.DataFrame) -> bytes:
-    """Return CSV as Excel expects it."""
-    return to_csv(frame, in_file=True).encode("utf-8-sig")
 
 
 def _to_json(frame: pl.DataFrame) -> bytes:
@@ -282,7 +277,8 @@ def _is_exact(cell: object) -> bool:
 
 
 _FORMATS: dict[str, Callable[[pl.DataFrame], bytes]] = {
-    ".csv": _to_csv_file,
+    # With a byte-order mark, as Excel expects it.
+    ".csv": lambda frame: to_csv(frame, in_file=True).encode("utf-8-sig"),
     ".xlsx": _to_excel,
     ".parquet": _to_parquet,
     ".json": _to_json,

@@ -40,7 +40,7 @@ _COST = money(
     "responses",
 )
 _LIST_COST = Measure("list_cost", MONEY, rows=pl.col("~list_cost").sum())
-# The causes: what readers call them, and what they mean.
+# The causes: what charts and reports call them, and what they mean.
 _CAUSES = {
     "volume": ("number of calls", "more or fewer responses"),
     "coverage": ("share with a known price", "of the responses"),

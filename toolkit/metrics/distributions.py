@@ -28,6 +28,7 @@ from toolkit.metrics.spec import Key, MetricSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from toolkit.formatting.figures import Bound
     from toolkit.metrics.options import Choices, MetricOptions
 
 
@@ -169,125 +170,88 @@ def confidence(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFra
     return compute(_CONFIDENCE, choices, options)
 
 
-_RANKS = {"p10": 10, "p50": 50, "p90": 90, "p99": 99, "max": 100}
+_RANKS = {"p10": 10, "p50": 50, "p90": 90, "p99": 99}  # in percent
 # How many different counts are in a range. Ranges, and counts in them, are few enough.
 _RANGE = 512
 
 
 def _compute_quantiles(work: Computation) -> pl.DataFrame:
-    """Pick the ranks of each group from two histograms, so that no row is in memory.
+    """Pick the ranks of each group from a histogram, so that no row is in memory.
 
-    The first one counts ranges of counts; the second one counts, in the ranges in which
-    a rank lies, each count.
+    First it counts ranges of counts; then each count in the ranges where a rank lies.
     """
-    keys = [*work.when, *work.query.by]
-    ranges, target = work.named(
-        _histogram(
-            work,
-            [*keys, "~range"],
-            pl.len().cast(pl.Int64).alias("responses"),
-            pl.col("unseen").sum().cast(pl.Int64),
-            pl.col("~tokens").count().cast(pl.Int64).alias("~seen"),
-            pl.col("~tokens").cast(pl.Int128).sum().alias("~sum"),
-            pl.col("~tokens").max().alias("max"),
-        )
+    ranges = _histogram(work)
+    named, target = work.named(ranges)
+    own, seen = [*target, "tokens"], pl.col("~seen")
+    sums = pl.col("responses", "unseen", "~seen", "~sum").sum()
+    table = named.group_by(own).agg(sums, pl.col("max").max())
+    mean = pl.when(seen > 0).then(pl.col("~sum") / seen)
+    near = _pick_ranks(named, own).unpivot(
+        list(_RANKS), index="tokens", variable_name="~rank", value_name="~place"
     )
-    own = [*target, "tokens"]
-    seen, last, before = map(pl.col, ("~seen", "~last", "~before"))
-    table = ranges.group_by(own).agg(
-        pl.col("responses", "unseen", "~seen", "~sum").sum(), pl.col("max").max()
-    )
-    table = table.with_columns(mean=pl.when(seen > 0).then(pl.col("~sum") / seen))
-    # The nearest rank is ceil(seen * percent / 100).
-    places = {
-        rank: (pl.col("~all") * percent + 99) // 100
-        for rank, percent in _RANKS.items()
-        if rank != "max"
-    }
-    has_rank = [(before < place) & (place <= last) for place in places.values()]
-    near = (
-        _with_last(ranges, own, "~range")
-        .with_columns(
-            (last - seen).alias("~before"), seen.sum().over(own).alias("~all")
-        )
-        .filter(pl.any_horizontal(has_rank))
-        .select(*own, "~range", "~before", "~all")
-    )
-    near = ranges.select(dict.fromkeys([*keys, *own, "~range"]).keys()).join(
-        near, on=[*own, "~range"], nulls_equal=True
-    )
-    counts = _histogram(
-        work, [*keys, "~range", "~tokens"], pl.len().alias("~seen"), near=near
-    )
-    counts = counts.join(near, on=[*keys, "tokens", "~range"], nulls_equal=True)
-    counts = _with_last(counts, [*own, "~range", "~before", "~all"], "~tokens")
-    found = counts.group_by(own).agg(
-        pl.col("~tokens").filter(before + last >= place).min().alias(rank)
-        for rank, place in places.items()
-    )
-    return table.join(found, on=own, how="left", nulls_equal=True).rename(target)
+    others = ranges.join(near, on=["tokens", "~place"], how="anti")
+    counts = pl.concat([others, _histogram(work, near)], how="diagonal")
+    ranks = _pick_ranks(work.named(counts)[0], own)
+    table = table.with_columns(mean.alias("mean"))
+    return table.join(ranks, on=own, nulls_equal=True).rename(target)
 
 
-def _histogram(
-    work: Computation,
-    keys: Sequence[str],
-    *figures: pl.Expr,
-    near: pl.DataFrame | None = None,
-) -> pl.DataFrame:
-    """Compute figures of each group of responses, by the kind of their tokens."""
+def _histogram(work: Computation, near: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Count the responses of each group in each range, by the kind of their tokens.
+
+    With the places of some ranges, only the counts in these are counted, each apart.
+    """
     tables = []
     for name in USAGE:
-        values = TOTAL if name == "total_tokens" else pl.col(name)
-        rows = work.rows.select(
-            *work.when.values(),
-            *work.query.by,
-            values.alias("~tokens"),
-            (values // _RANGE).alias("~range"),
-            is_unseen(name).alias("unseen"),
-        )
-        if near is not None:
-            ranges = near.filter(tokens=name)["~range"].unique()
-            rows = rows.filter(pl.col("~range").is_in(ranges.implode()))
-        table = group(rows, keys, *figures)
+        tokens = TOTAL if name == "total_tokens" else pl.col(name)
+        range_of, rows = tokens // _RANGE * _RANGE, work.rows
+        figures = [pl.len().alias("responses"), tokens.count().alias("~seen")]
+        if near is None:
+            place = range_of
+            figures += [
+                is_unseen(name).sum().alias("unseen"),
+                tokens.cast(pl.Int128).sum().alias("~sum"),
+                tokens.max().alias("max"),
+            ]
+        else:
+            place, ranges = tokens, near.filter(tokens=name)["~place"].unique()
+            rows = rows.filter(range_of.is_in(ranges.implode()))
+        table = group(rows, [*work.keys, place.alias("~place")], *figures)
         tables.append(table.with_columns(pl.lit(name).alias("tokens")))
     return pl.concat(tables)
 
 
-def _with_last(table: pl.DataFrame, groups: Sequence[str], by: str) -> pl.DataFrame:
-    """Add up what was seen of each value in each group, and at it and those below."""
-    seen = pl.col("~seen")
-    sums = table.group_by(*groups, by).agg(seen.sum()).sort(by)
-    return sums.with_columns(seen.cum_sum().over(groups).alias("~last"))
+def _pick_ranks(histogram: pl.DataFrame, own: Sequence[str]) -> pl.DataFrame:
+    """Return the place in which each rank of a group lies."""
+    seen, place = pl.col("~seen").cast(pl.Int64), pl.col("~place")
+    # The nearest rank is ceil(seen * percent / 100).
+    ranks = {
+        rank: place.filter(seen.cum_sum() >= (seen.sum() * percent + 99) // 100).min()
+        for rank, percent in _RANKS.items()
+    }
+    return histogram.sort("~place").group_by(own).agg(**ranks)
 
 
-_LABELS = {"p10": "10%", "p50": "median", "p90": "90%", "p99": "99%", "max": "largest"}
+def _size(
+    name: str, label: str, meaning: str = "tokens", bound: Bound = "approximate"
+) -> Measure:
+    """Return the measure of a size in tokens."""
+    dtype = pl.Float64 if name == "mean" else pl.Int64
+    measure = Measure(name, dtype, "tokens", label, meaning, fold="max")
+    return measure._replace(unseen="unseen", bound=bound)
+
+
 _TOKENS_PER_RESPONSE = MetricSpec(
     "tokens_per_response",
     (
         RESPONSES,
         Measure("unseen", meaning="responses that do not report all of that count"),
-        *[
-            Measure(
-                rank,
-                unit="tokens",
-                label=_LABELS[rank],
-                fold="max",
-                unseen="unseen",
-                bound="lower" if percent == 100 else "approximate",
-                meaning="tokens, the largest"
-                if percent == 100
-                else f"tokens: {percent}% of the responses have no more",
-            )
-            for rank, percent in _RANKS.items()
-        ],
-        Measure(
-            "mean",
-            pl.Float64,
-            "tokens",
-            fold="max",
-            unseen="unseen",
-            bound="approximate",
-        ),
+        _size("p10", "10%", "tokens: 10% of the responses have no more"),
+        _size("p50", "median", "tokens: 50% of the responses have no more"),
+        _size("p90", "90%", "tokens: 90% of the responses have no more"),
+        _size("p99", "99%", "tokens: 99% of the responses have no more"),
+        _size("max", "largest", "tokens, the largest", "lower"),
+        _size("mean", "mean"),
     ),
     main="responses",
     title="Size of calls",

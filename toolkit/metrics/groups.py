@@ -65,6 +65,11 @@ class Computation:
         return [*self.query.by, *self.spec.key_names]
 
     @property
+    def keys(self) -> list[pl.Expr | str]:
+        """What separates rows of a period and series from others."""
+        return [*self.when.values(), *self.query.by]
+
+    @property
     def rows(self) -> pl.LazyFrame:
         """The rows that are gathered, in the range."""
         return _rows_of([self])
@@ -99,7 +104,7 @@ class Computation:
         if self.groups is not None:
             return self._fold(self.groups.of(self), [*self.when, *self.columns])
         gathered = {measure.name: measure for measure in self.spec.gathered}
-        keys: list[pl.Expr | str] = [*self.when.values(), *self.columns, *extra]
+        keys = [*self.keys, *self.spec.key_names, *extra]
         table = _gather([self], keys, gathered)
         check_wholes(table, [n for n, m in gathered.items() if m.values is not None])
         return table

@@ -8,7 +8,6 @@ import polars as pl
 
 from toolkit.expressions.choices import RESPONSE_KEY, response_key
 from toolkit.metrics.engine import compute
-from toolkit.metrics.groups import Computation, group
 from toolkit.metrics.measures import Measure, ratio
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
@@ -16,36 +15,6 @@ from toolkit.reading.json_values import is_json
 
 if TYPE_CHECKING:
     from toolkit.metrics.options import Choices, MetricOptions
-
-
-def _count_calls(work: Computation) -> pl.DataFrame:
-    """Count the calls of the choices, and the responses that have them."""
-    keys = [*work.when, *work.query.by, "tool"]
-    # Renamed, as a series may have the name of a key column.
-    key = {f"~{name}": pl.col(name) for name in response_key(work.frame)}
-    call = pl.col("tool_calls").struct
-    calls = (
-        work.rows.select(*work.when.values(), *work.query.by, "tool_calls", **key)
-        .explode("tool_calls")
-        .with_columns(
-            call.field("name").alias("tool"),
-            call.field("arguments").alias("~arguments"),
-        )
-        .drop("tool_calls")
-        .collect(engine="streaming")
-    )
-    marked = calls.with_columns(
-        is_invalid(calls["~arguments"]).alias("arguments_invalid"),
-        pl.col("~arguments").is_null().alias("arguments_unseen"),
-    )
-    table = group(
-        marked.lazy(),
-        keys,
-        pl.len().alias("calls"),
-        pl.struct(*key).n_unique().alias("responses"),
-        pl.col("arguments_invalid", "arguments_unseen").sum(),
-    )
-    return work.folded(table)
 
 
 def is_invalid(arguments: pl.Series) -> pl.Series:
@@ -57,25 +26,44 @@ def is_invalid(arguments: pl.Series) -> pl.Series:
     return arguments.is_in(invalid.implode()).fill_null(False)
 
 
+def _with_calls(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a row for each tool call: its name and arguments, and its response."""
+    call, arguments = pl.col("tool_calls").struct, pl.col("~arguments")
+    calls = rows.with_columns(pl.struct(response_key(rows)).alias("~response"))
+    calls = calls.explode("tool_calls").with_columns(
+        call.field("name").alias("tool"),
+        call.field("arguments").alias("~arguments"),
+    )
+    invalid = arguments.map_batches(is_invalid, pl.Boolean, is_elementwise=True)
+    return calls.with_columns(invalid.alias("~invalid"))
+
+
+def _calls(name: str, label: str, meaning: str, rows: pl.Expr) -> Measure:
+    """Return a measure that counts calls."""
+    return Measure(name, pl.Int64, "calls", label, meaning, rows)
+
+
 _TOOL_CALLS = MetricSpec(
     "tool_calls",
     (
-        Measure("calls", pl.Int64, "calls", "times", "calls of the tool"),
-        Measure("responses", label="calls", meaning="responses with such a call"),
+        _calls("calls", "times", "calls of the tool", pl.len()),
         Measure(
+            "responses",
+            label="calls",
+            meaning="responses with such a call",
+            rows=pl.col("~response").n_unique(),
+        ),
+        _calls(
             "arguments_invalid",
-            pl.Int64,
-            "calls",
             "unreadable",
             "calls whose arguments are not JSON",
-            unseen="arguments_unseen",
-            of="calls",
-        ),
-        Measure(
+            pl.col("~invalid").sum(),
+        )._replace(unseen="arguments_unseen", of="calls"),
+        _calls(
             "arguments_unseen",
-            pl.Int64,
-            "calls",
-            meaning='calls whose arguments are null, as after content="drop"',
+            "",
+            'calls whose arguments are null, as after content="drop"',
+            pl.col("~arguments").is_null().sum(),
         ),
         ratio(
             "invalid_share",
@@ -97,7 +85,7 @@ _TOOL_CALLS = MetricSpec(
     needs=(*RESPONSE_KEY, "choice_count", "tool_calls"),
     where=pl.col("tool_calls").list.len() > 0,
     keys=(Key("tool", meaning="its name; null where none is reported"),),
-    gather=_count_calls,
+    adds=_with_calls,
 )
 
 

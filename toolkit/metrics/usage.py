@@ -113,25 +113,17 @@ def token_usage(choices: Choices, **options: Unpack[MetricOptions]) -> pl.DataFr
     return compute(_TOKEN_USAGE, choices, options)
 
 
-_READ_TOGETHER = 6  # columns: more take more memory than other metrics do
-
-
 def _count_usage_columns(work: Computation) -> pl.DataFrame:
     """Gather one wide row a group, and return a row for each usage column."""
     keys = [*work.when, *work.query.by]
-    tables = []
-    for start in range(0, len(USAGE_COLUMNS), _READ_TOGETHER):
-        names = USAGE_COLUMNS[start : start + _READ_TOGETHER]
-        wide = group(
-            work.rows,
-            [*work.when.values(), *work.query.by],
-            pl.len().alias("responses"),
-            *[pl.col(name).count() for name in names],
-        )
-        index = [*keys, "responses"]
-        own = {"variable_name": "tokens", "value_name": "reported"}
-        tables.append(wide.unpivot(names, index=index, **own))
-    return work.folded(pl.concat(tables))
+    wide = group(
+        work.rows,
+        work.keys,
+        pl.len().alias("responses"),
+        pl.col(USAGE_COLUMNS).count(),
+    )
+    names = {"variable_name": "tokens", "value_name": "reported"}
+    return work.folded(wide.unpivot(USAGE_COLUMNS, index=[*keys, "responses"], **names))
 
 
 _USAGE_COVERAGE = MetricSpec(

@@ -105,34 +105,24 @@ def what_if(
     other = {"provider": provider, "model": model, "service_tier": service_tier}
     there = [pl.lit(text, pl.String).alias(name) for name, text in other.items()]
     unreported = pl.lit(None, pl.Float64).alias("reported_cost")
-    now, then = pl.col("~now"), pl.col("~then")
-    both = now.is_not_null() & then.is_not_null()
-    left_out = pl.col("responses") - pl.col("responses_compared")
     priced = add_priced(first.select(priced_by(first)), Pricer(file), {"cost": "~now"})
     moved = priced.with_columns(pl.col("model").alias("~model"), *there, unreported)
     problem = pl.col("^usage_problem$")
     moved = moved.drop(AS_BILLED, strict=False).with_columns(
         pl.when(problem.is_in(INCOMPLETE)).then(problem)
     )
+    now, then = pl.col("~now"), pl.col("~then")
     rows = (
         add_priced(moved, Pricer(replace(file, provider=None)), {"cost": "~then"})
         .group_by(pl.col("~model").cast(pl.String).alias("model"))
         .agg(
             *SUMS,
-            sum_known(now).alias("cost"),
+            *_sum_with_bound("cost", now),
             now.is_null().sum().alias("responses_unpriced"),
-            sum_known(then).alias("cost_elsewhere"),
+            *_sum_with_bound("cost_elsewhere", then),
             then.is_null().sum().alias("responses_unpriced_elsewhere"),
-            both.sum().alias("responses_compared"),
-            sum_known(then - now).alias("difference"),
-        )
-        .select(
-            pl.col("model", "responses", "responses_without_usage", "total_tokens"),
-            *_with_bound("cost", pl.col("responses_unpriced")),
-            "responses_unpriced",
-            *_with_bound("cost_elsewhere", pl.col("responses_unpriced_elsewhere")),
-            *("responses_unpriced_elsewhere", "responses_compared"),
-            *_with_bound("difference", left_out, "approximate"),
+            (then - now).is_not_null().sum().alias("responses_compared"),
+            *_sum_with_bound("difference", then - now, "approximate"),
         )
         .sort("model", nulls_last=True)
         .collect()
@@ -140,13 +130,18 @@ def what_if(
     return cast_sums(rows)
 
 
-def _with_bound(
-    name: str, missing: pl.Expr, bound: Bound = "lower"
+def _sum_with_bound(
+    name: str, amounts: pl.Expr, bound: Bound = "lower"
 ) -> tuple[pl.Expr, pl.Expr]:
-    """Return a sum, and what it is: exact only if nothing is missing."""
-    unknown = pl.when(pl.col(name).is_null()).then(pl.lit("unknown"))
-    column = unknown.when(missing > 0).then(pl.lit(bound)).otherwise(pl.lit("exact"))
-    return pl.col(name), column.alias(f"{name}_bound")
+    """Return a sum, and what it is: exact only if no amount is missing."""
+    column = (
+        pl.when(amounts.is_null().all())
+        .then(pl.lit("unknown"))
+        .when(amounts.is_null().any())
+        .then(pl.lit(bound))
+        .otherwise(pl.lit("exact"))
+    )
+    return sum_known(amounts).alias(name), column.alias(f"{name}_bound")
 
 
 def _check_priced(

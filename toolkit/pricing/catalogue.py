@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ def plain_tier(tier: str | None) -> str:
     return name.removeprefix("service_tier_").removeprefix("on_demand_")
 
 
+@lru_cache(maxsize=4096)
 def find_offer(provider: str | None, model: str | None, tier: str | None) -> Offer:
     """Return the offer for a model; it has a reason where there is no price."""
     if model is None:
@@ -79,21 +80,14 @@ def _providers() -> dict[str, Provider]:
     return {one.id: one for one in bundled}
 
 
-# By seller, model and tier; the catalogue does not change.
-_OFFERS: dict[tuple[str, int, tuple[tuple[str, str], ...]], Offer] = {}
-
-
 def _build_offer(seller: Provider, info: ModelInfo, context: dict[str, str]) -> Offer:
     """Return the prices of a model for all time."""
-    key = (seller.id, id(info), tuple(context.items()))
-    if key not in _OFFERS:
-        axes = _price_changes(info)
-        ends = (
-            _rates_at(seller, info, context, time + second % DAY, length)
-            for time, second, length in product(*axes)
-        )
-        _OFFERS[key] = Offer(axes, tuple(ends))
-    return _OFFERS[key]
+    axes = _price_changes(info)
+    ends = (
+        _rates_at(seller, info, context, time + second % DAY, length)
+        for time, second, length in product(*axes)
+    )
+    return Offer(axes, tuple(ends))
 
 
 def _price_changes(info: ModelInfo) -> tuple[tuple[int, ...], ...]:
@@ -176,8 +170,8 @@ def _rate_at(price: Decimal | TieredPrices, length: int) -> Decimal:
     """Return the rate for a prompt of a length."""
     if isinstance(price, Decimal):
         return price
-    above = [step.price for step in price.tiers if step.start < length]
-    return above[-1] if above else price.base
+    steps = (step.price for step in reversed(price.tiers) if step.start < length)
+    return next(steps, price.base)
 
 
 def model_names(provider: str | None) -> set[str]:

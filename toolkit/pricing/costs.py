@@ -118,7 +118,7 @@ def add_cost(
     """
     frame = as_frame(choices)
     check_columns(frame, (*_KEY, *NEEDED))
-    priced = _add_costs(frame, prices, provider)
+    priced = price_responses(frame.lazy(), prices, provider=provider).lazy()
     # A response is priced at its first choice.
     cost = pl.when(first_choice()).then("cost").alias("cost")
     shared = pl.struct(*response_key(frame), "choice_position", *_PER_RESPONSE)
@@ -152,7 +152,8 @@ def price_responses(
     """
     frame = as_frame(responses)
     check_columns(frame, NEEDED)
-    added = _add_costs(frame, prices, provider)
+    pricer = Pricer(read_prices(prices, provider))
+    added = add_priced(frame.lazy(), pricer, {name: name for name in ADDED})
     return added.collect() if isinstance(frame, pl.DataFrame) else added
 
 
@@ -267,32 +268,17 @@ def _with_computed(
     return rows.with_columns(batches.alias(_PRICED))
 
 
-def _add_costs(
-    frame: pl.DataFrame | pl.LazyFrame, prices: Prices, provider: str | None
-) -> pl.LazyFrame:
-    """Price each row of a frame by its own usage."""
-    pricer = Pricer(read_prices(prices, provider))
-    return add_priced(frame.lazy(), pricer, {name: name for name in ADDED})
-
-
 def _spread_first(rows: pl.DataFrame) -> pl.DataFrame:
     """Return source and date of each choice: those of the first of its response."""
-    own = rows.select(_PER_RESPONSE)
     position = rows["choice_position"].to_numpy()
     if not (position != 0).any():
-        return own
+        return rows.select(_PER_RESPONSE)
     # The rows of a response usually follow each other, its first choice first.
     place = np.maximum.accumulate(np.where(position == 0, np.arange(rows.height), 0))
     names = [name for name in (*RESPONSE_KEY, SOURCE) if name in rows.columns]
     key = rows.select(names)
-    apart = (key != key[place]).select(pl.any_horizontal(pl.all())).to_series()
-    apart = apart | (rows["choice_position"][place] != 0)
-    if not apart.any():
-        return own[place]
-    first = rows.filter(first_choice()).unique(names, keep="first")
-    joined = key.join(
-        first, on=names, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return joined.select(
-        pl.col("cost_source").fill_null("unpriced"), pl.col("price_date")
-    )
+    is_same = (key == key[place]).select(pl.all_horizontal(pl.all()).all()).item()
+    if is_same and not position[place].any():
+        return rows.select(_PER_RESPONSE)[place]
+    first = pl.col(_PER_RESPONSE).filter(first_choice()).first().over(names)
+    return rows.select(first).with_columns(pl.col("cost_source").fill_null("unpriced"))

@@ -12,9 +12,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
-from polars.selectors import starts_with
 
 from toolkit.errors import OptionError
 from toolkit.expressions.choices import MONEY, iter_batches
@@ -22,7 +20,7 @@ from toolkit.expressions.makers import maker
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.expressions.vendors import vendor
 from toolkit.pricing.costs import Choices, first_choices
-from toolkit.pricing.offers import UNIT, RateTable
+from toolkit.pricing.offers import UNIT, coefficients
 from toolkit.pricing.price_file import Prices, read_prices
 from toolkit.pricing.pricer import MOMENT, Pricer, as_money, billed_tier, priced_by
 from toolkit.pricing.rates import CACHED_AUDIO, KINDS, Rates, Reason
@@ -36,14 +34,6 @@ _TAG, _BILLED = "tag_", "billed_"
 # What a response is billed by, and what makes its charge another row.
 _NAMES = ("vendor", "maker", "model", "service_tier")
 _PRICED_BY = ("cost_source", "reason", "price", "list_price", "is_listed")
-_SUMMED = ("responses", "responses_without_usage", "cost", "list_cost")
-_RATED = ("quantity", "rate", "list_rate")
-# How much of a count is in a meter, at which rates for each price.
-_SHARES = {
-    **dict.fromkeys(("price", "list_price"), pl.Int64),
-    **dict.fromkeys(("count", "meter"), pl.String),
-    **dict.fromkeys(("weight", "rate", "list_rate"), pl.Int128),
-}
 # Names of the meters: "Cache Write 1h Tokens".
 _METERS = {
     count: " ".join(
@@ -52,27 +42,81 @@ _METERS = {
     )
     for count in (*KINDS, "tokens")
 }
-_TIME, _WHOLE = pl.Datetime("us", "UTC"), pl.Decimal(38, 0)
-_COSTS = ("BilledCost", "ContractedCost", "EffectiveCost")
-_SELLERS = ("InvoiceIssuerName", "ProviderName", "ServiceName")
-_CONSTANTS = {
-    "BillingCurrency": "USD",
-    "ChargeCategory": "Usage",
-    "ChargeClass": None,
-    "ChargeFrequency": "Usage-Based",
-    "ServiceCategory": "AI and Machine Learning",
-    "ServiceSubcategory": "Generative AI",
+
+
+def _unit_price(rate: str) -> pl.Expr:
+    """Return USD per million tokens, or per request, of a rate of 10^-24 USD."""
+    is_tokens = pl.col("meter").str.ends_with("tokens")
+    scaled = pl.when(is_tokens).then(rate).otherwise(pl.col(rate) // 10**6)
+    return scaled.cast(pl.Decimal(38, 0)) * Decimal("1e-18")
+
+
+_METER = pl.col("meter").replace_strict(_METERS)
+_UNIT = _METER.str.extract(r"(\w+)$")
+_DAY, _TIER = pl.col("day").cast(MOMENT), pl.col("service_tier")
+_QUANTITY, _UNIT_PRICE = pl.col("quantity").cast(pl.Decimal(38, 0)), _unit_price("rate")
+_NONE = pl.lit(0, pl.Int64)
+_IF_COUNTED = pl.when(pl.col("quantity").is_not_null())
+_IF_PRICED = pl.when(pl.col("rate").is_not_null())
+_IF_TOKENS = pl.when(_UNIT == "Tokens")
+_JOINED = partial(pl.concat_str, separator="/", ignore_nulls=True)
+_DIGITS = _UNIT_PRICE.cast(pl.String).str.replace(r"\.?0*$", "")
+# The columns of FOCUS, of what `_charges` returns.
+_COLUMNS = {
+    **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost"), pl.col("cost")),
+    **dict.fromkeys(
+        ("InvoiceIssuerName", "ProviderName", "ServiceName"), pl.col("vendor")
+    ),
+    **dict.fromkeys(("BillingAccountId", "BillingAccountName"), pl.col("account")),
+    "BillingAccountType": pl.when(pl.col("account").is_not_null()).then(
+        pl.lit("Billing Account")
+    ),
+    "BillingCurrency": pl.lit("USD"),
+    "BillingPeriodEnd": pl.col("end"),
+    "BillingPeriodStart": pl.col("start"),
+    "ChargeCategory": pl.lit("Usage"),
+    "ChargeClass": pl.lit(None, pl.String),
+    "ChargeDescription": _JOINED("model", _METER, separator=": "),
+    "ChargeFrequency": pl.lit("Usage-Based"),
+    "ChargePeriodEnd": _DAY + timedelta(days=1),
+    "ChargePeriodStart": _DAY,
+    "ConsumedQuantity": _QUANTITY,
+    "ConsumedUnit": _IF_COUNTED.then(_UNIT),
+    "ContractedUnitPrice": _UNIT_PRICE,
+    "ListCost": pl.col("list_cost"),
+    "ListUnitPrice": _unit_price("list_rate"),
+    "PricingCategory": _IF_PRICED.then(pl.lit("Standard")).otherwise(pl.lit("Other")),
+    "PricingQuantity": _QUANTITY
+    * _IF_TOKENS.then(Decimal("1e-6")).otherwise(Decimal(1)),
+    "PricingUnit": _IF_COUNTED.then(
+        _IF_TOKENS.then(pl.lit("1000000 Tokens")).otherwise(_UNIT)
+    ),
+    "PublisherName": pl.col("maker"),
+    "ServiceCategory": pl.lit("AI and Machine Learning"),
+    "ServiceSubcategory": pl.lit("Generative AI"),
+    "SkuId": _JOINED("vendor", "model", "meter"),
+    "SkuMeter": _METER,
+    "SkuPriceDetails": pl.when(_TIER.is_not_null()).then(
+        _IF_PRICED.then(pl.struct(x_ServiceTier=_TIER).struct.json_encode())
+    ),
+    "SkuPriceId": _IF_PRICED.then(_JOINED("vendor", "model", "meter", _TIER, _DIGITS)),
+    "Tags": pl.col("tags"),
+    "x_CostSource": pl.col("cost_source"),
+    "x_CostUnknownReason": pl.col("reason"),
+    "x_Model": pl.col("model"),
+    "x_ResponsesUnpriced": pl.when(pl.col("cost").is_null())
+    .then("responses")
+    .otherwise(_NONE),
+    "x_ResponsesWithoutUsage": _IF_PRICED.then(_NONE).otherwise(
+        "responses_without_usage"
+    ),
+    "x_ServiceTier": _TIER,
 }
-# The types of the columns that are no text.
-_TYPES = {
-    **dict.fromkeys((*_COSTS, "ListCost"), MONEY),
-    **dict.fromkeys(("ContractedUnitPrice", "ListUnitPrice"), pl.Decimal(38, 18)),
-    **dict.fromkeys(("BillingPeriodEnd", "BillingPeriodStart"), _TIME),
-    **dict.fromkeys(("ChargePeriodEnd", "ChargePeriodStart"), _TIME),
-    **dict.fromkeys(("x_ResponsesUnpriced", "x_ResponsesWithoutUsage"), pl.Int64()),
-    "ConsumedQuantity": _WHOLE,
-    "PricingQuantity": pl.Decimal(38, 6),
-}
+
+_ORDER = (
+    *("ChargePeriodStart", "SkuId", "SkuPriceId", "Tags"),
+    *("x_CostSource", "x_CostUnknownReason"),
+)
 
 
 def focus(
@@ -135,29 +179,38 @@ def focus(
     """
     within = month_span(month)
     file = read_prices(prices, provider)
-    pricer = Pricer(file)
-    pricers = (pricer, Pricer(replace(file, rows={})) if file.rows else pricer)
+    files = (file, replace(file, rows={})) if file.rows else (file,)
+    pricers = [Pricer(one) for one in files]
     first = first_choices(choices).filter(*within.conditions())
     names = first.collect_schema().names()
     tags = [name for name in names if name.startswith(_TAG)]
     added = pl.col("created").cast(MOMENT).dt.date().alias("day"), vendor(provider)
     rows = first.select(*priced_by(first), *tags, *added, maker())
-    keys, known = ["day", *_NAMES, *tags, *_PRICED_BY], dict[Rates | Reason, int]()
+    keys, ends = ["day", *_NAMES, *tags, *_PRICED_BY], dict[Rates | Reason, int]()
     batches = iter_batches(rows, _BATCH)
-    sums = [_sums_of(one, pricers, known, keys) for one in batches if one.height]
-    if not sums:
-        text = dict.fromkeys((*keys, *_SUMMED, "meter"), pl.String)
-        nothing = pl.DataFrame(schema=text | dict.fromkeys(_RATED, pl.Int128))
-        return _as_focus(nothing, within, tags, account)
+    sums = [_sums_of(one, pricers, ends, keys) for one in batches]
     groups = (
         pl.concat(sums, how="diagonal")
         .group_by(keys)
         .agg(pl.exclude("total_tokens").sum(), sum_known("total_tokens"))
         .with_row_index("group")
     )
-    parts = [_by_meter(groups, list(known)), _without_meter(groups)]
-    charges = pl.concat(parts, how="diagonal").join(groups, on="group")
-    return _as_focus(charges, within, tags, account)
+    tagged = pl.lit(None, pl.String)
+    if tags:
+        named = (pl.col(name).alias(name.removeprefix(_TAG)) for name in tags)
+        tagged = pl.struct(named).struct.json_encode()
+    charges = _charges(groups, list(ends)).join(groups, on="group")
+    charges = charges.with_columns(
+        account=pl.lit(account, pl.String),
+        start=pl.lit(within.start),
+        end=pl.lit(within.end),
+        tags=tagged,
+    )
+    # In the order of the alphabet: our own, whose names begin with x_, come last.
+    columns = [_COLUMNS[name].alias(name) for name in sorted(_COLUMNS)]
+    # By all columns: the same log gives the same file.
+    order = dict.fromkeys((*_ORDER, *sorted(_COLUMNS)))
+    return charges.select(columns).sort(*order, nulls_last=True)
 
 
 def month_span(month: str) -> Span:
@@ -173,29 +226,26 @@ def month_span(month: str) -> Span:
 def _sums_of(
     rows: pl.DataFrame,
     pricers: Sequence[Pricer],
-    known: dict[Rates | Reason, int],
+    ends: dict[Rates | Reason, int],
     keys: Sequence[str],
 ) -> pl.DataFrame:
-    """Sum counts and costs by what makes a row; number the rates in `known`."""
-    found = pricers[0].find_list_prices(rows)
-    listed = found if pricers[1] is pricers[0] else pricers[1].find_list_prices(rows)
-    prices = [
-        pl.Series(np.array([known.setdefault(end, len(known)) for end in table.ends]))
-        .gather(place)
-        .alias(name)
-        for name, (table, *_, place) in zip(
-            ("price", "list_price"), (found.found, listed.found), strict=True
-        )
-    ]
-    counts = found.found.usage.counts
+    """Sum counts and costs by what makes a row; number the rates in `ends`."""
+    prices = [pricer.find_list_prices(rows) for pricer in pricers]
+    now, listed = prices[0], prices[-1]
+    numbers = {}
+    for name, found in {"price": now, "list_price": listed}.items():
+        known = [ends.setdefault(end, len(ends)) for end in found.table.ends]
+        numbers[name] = pl.Series(known, dtype=pl.Int64).gather(found.place)
+    counts = now.usage.counts
     is_priced, is_listed = pl.col("cost_source") == "priced", pl.col("is_listed")
     return (
         rows.with_columns(
-            *pricers[0].price_slice(rows, found),
-            *prices,
+            *pricers[0].price_slice(rows, now),
             *(pl.Series(f"{_BILLED}{name}", count) for name, count in counts.items()),
+            **numbers,
             is_listed=pl.Series(listed.reason < 0),
             list_cost=as_money(listed.amounts),
+            billed_requests=1,
         )
         .with_columns(
             billed_tier(rows.columns),
@@ -212,172 +262,88 @@ def _sums_of(
     )
 
 
-def _by_meter(groups: pl.DataFrame, known: Sequence[Rates | Reason]) -> pl.DataFrame:
-    """Return what each kind of tokens of priced responses cost."""
-    rates = RateTable.build(known).exact.rows(named=True)
-    priced = groups.filter(pl.col("price").is_not_null())
-    shares = [
-        (price, listed, *share)
-        for price, listed in priced.select("price", "list_price").unique().rows()
-        for share in _shares_of(
-            known[price], rates[price], None if listed is None else rates[listed]
+def _charges(groups: pl.DataFrame, ends: Sequence[Rates | Reason]) -> pl.DataFrame:
+    """Return the charges of each group: one for each meter, or one of all tokens."""
+    rates = [coefficients(end) if isinstance(end, Rates) else {} for end in ends]
+    is_reported = pl.col("cost_source") == "reported"
+    # As it is reported, or unknown.
+    charges = [
+        groups.filter(pl.col("price").is_null()).select(
+            "group",
+            pl.when(is_reported).then("cost"),
+            pl.when(is_reported & pl.col("is_listed")).then("list_cost"),
+            meter=pl.lit("tokens"),
+            quantity="total_tokens",
+            rate=pl.lit(None, pl.Int128),
+            list_rate=pl.lit(None, pl.Int128),
         )
     ]
-    index = ["group", "price", "list_price", "cost", "list_cost"]
-    counts = priced.select(
-        *index, starts_with(_BILLED), requests=pl.col("responses").cast(pl.Int128)
-    ).unpivot(index=index, variable_name="count")
-    weights = pl.DataFrame(shares, _SHARES, orient="row")
+    priced = groups.filter(pl.col("price").is_not_null())
+    for (price, listed), rows in priced.group_by("price", "list_price"):
+        both = [rates[place] for place in (price, listed) if place is not None]
+        for meter, quantity, chain in _meters(ends[price], both, rows.columns):
+            now, *then = (sum(one[name] for name in chain) for one in both)
+            charges.append(
+                rows.select(
+                    "group",
+                    "cost",
+                    pl.when(pl.lit(bool(then))).then("list_cost"),
+                    meter=pl.lit(meter),
+                    quantity=quantity,
+                    rate=pl.lit(now, pl.Int128),
+                    list_rate=pl.lit(then[0] if then else None, pl.Int128),
+                )
+            )
     return (
-        counts.with_columns(pl.col("count").str.strip_prefix(_BILLED))
-        .join(weights, on=["price", "list_price", "count"], nulls_equal=True)
-        .group_by("group", "meter")
-        .agg(
-            (pl.col("value") * pl.col("weight")).sum().alias("quantity"),
-            pl.col("cost", "list_cost", "rate", "list_rate").first(),
-        )
-        .filter(pl.col("quantity") != 0)
+        pl.concat(charges)
+        .filter(pl.col("rate").is_null() | (pl.col("quantity") != 0))
         .sort("group", "meter")
         .with_columns(_part_of("cost", "rate"), _part_of("list_cost", "list_rate"))
     )
 
 
-def _shares_of(
-    end: Rates | Reason, rates: dict[str, int], listed: dict[str, int] | None
-) -> Iterator[tuple[str, str, int, int | None, int | None]]:
-    """Yield how often each count is in a meter, and what one of that meter costs.
+def _meters(
+    end: Rates | Reason, rates: Sequence[dict[str, int]], columns: Sequence[str]
+) -> Iterator[tuple[str, pl.Expr, list[str]]]:
+    """Yield the meters of a price: name, how much is in it, and what it is part of.
 
     A kind of tokens has a meter if its price differs from that of its whole, which then
     has only the other tokens. The rate of a part is given as the difference.
     """
     chains: dict[str, list[str]] = {"": []}
     for count, kind in KINDS.items():
-        is_apart = count == "reasoning_tokens" and getattr(
-            end, "reasoning_apart", False
-        )
+        is_apart = kind.rate == "reasoning" and getattr(end, "reasoning_apart", False)
         chains[count] = [count, *chains["" if is_apart else kind.whole]]
     chains[CACHED_AUDIO] += ["cached_tokens", "prompt_audio_tokens", "prompt_tokens"]
-    own = [
-        count
+    billed = {
+        count: pl.col(f"{_BILLED}{count}")
         for count, kind in KINDS.items()
-        if rates[count]
-        or (listed and listed[count])
-        or not (kind.whole or count == "requests")
-    ]
-    weights = {}
-    for count in own:
-        weights[count, count] = 1
-        if count == CACHED_AUDIO:
-            parts = [name for name in chains[count][1:] if name in own]
-            weights |= {(count, name): -1 for name in parts}
-            weights[count, parts[-1]] = len(parts) - 2
-        elif whole := next((name for name in chains[count][1:] if name in own), ""):
-            weights[count, whole] = -1
-    for (count, meter), weight in weights.items():
-        price, list_price = (
-            sum(one[name] for name in chains[meter]) if one else None
-            for one in (rates, listed)
-        )
-        yield count, meter, weight, price, list_price
+        if f"{_BILLED}{count}" in columns
+        # A whole has a meter even if it is free, a request only if it has a price.
+        if any(one[count] for one in rates) or not (kind.whole or count == "requests")
+    }
+    quantities = dict(billed)
+    for count in billed:
+        wholes = [name for name in chains[count][1:] if name in billed]
+        if count != CACHED_AUDIO:
+            wholes = wholes[:1]
+        for name in wholes:
+            quantities[name] -= billed[count]
+        if wholes:
+            # Cached audio was subtracted from the prompt with each of its parts.
+            quantities[wholes[-1]] += (len(wholes) - 1) * billed[count]
+    for count, quantity in quantities.items():
+        yield count, quantity, chains[count]
 
 
 def _part_of(cost: str, rate: str) -> pl.Expr:
     """Return the part of each meter in the cost of its group, in USD.
 
-    What rounding leaves over is added to the last one.
+    What rounding leaves over is added to the last one. Without a rate it is all of it.
     """
     units = pl.col("quantity") * pl.col(rate) // UNIT
-    parts = (units.cast(pl.Decimal(38, 0)) * Decimal("1e-12")).cast(MONEY)
+    parts = as_money(units)
     rest = pl.col(cost) - parts.sum().over("group")
     is_last = pl.col("meter") == pl.col("meter").last().over("group")
-    return (parts + pl.when(is_last).then(rest).otherwise(0)).cast(MONEY).alias(cost)
-
-
-def _without_meter(groups: pl.DataFrame) -> pl.DataFrame:
-    """Return what other responses cost: as they report, or it is unknown."""
-    is_known = pl.col("cost_source") == "reported"
-    return groups.filter(pl.col("price").is_null()).select(
-        "group",
-        pl.lit("tokens").alias("meter"),
-        pl.col("total_tokens").cast(pl.Int128).alias("quantity"),
-        pl.when(is_known).then("cost"),
-        pl.when(is_known & pl.col("is_listed")).then("list_cost"),
-    )
-
-
-def _as_focus(
-    charges: pl.DataFrame, within: Span, tags: Sequence[str], account: str | None
-) -> pl.DataFrame:
-    """Return charges in the columns of FOCUS, in the order of days and names."""
-    meter = pl.col("meter").replace_strict(_METERS)
-    unit, is_tokens = meter.str.extract(r"(\w+)$"), meter.str.ends_with("Tokens")
-    is_priced, quantity = pl.col("rate").is_not_null(), pl.col("quantity")
-    names = ("vendor", "model", "meter")
-    tier, day = pl.col("service_tier"), pl.col("day").cast(_TIME)
-    price = _unit_price("rate")
-    digits = price.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
-    joined = partial(pl.concat_str, separator="/", ignore_nulls=True)
-    million = pl.when(is_tokens)
-    lacking = pl.when(~is_priced)
-    values = {
-        **{name: pl.lit(value) for name, value in _CONSTANTS.items()},
-        **dict.fromkeys(_COSTS, pl.col("cost")),
-        **dict.fromkeys(_SELLERS, pl.col("vendor")),
-        "BillingAccountId": pl.lit(account),
-        "BillingAccountName": pl.lit(account),
-        "BillingAccountType": pl.lit(account and "Billing Account"),
-        "BillingPeriodEnd": pl.lit(within.end),
-        "BillingPeriodStart": pl.lit(within.start),
-        "ChargeDescription": joined("model", meter, separator=": "),
-        "ChargePeriodEnd": day + timedelta(days=1),
-        "ChargePeriodStart": day,
-        "ConsumedQuantity": quantity,
-        "ConsumedUnit": pl.when(quantity.is_not_null()).then(unit),
-        "ContractedUnitPrice": price,
-        "ListCost": pl.col("list_cost"),
-        "ListUnitPrice": _unit_price("list_rate"),
-        "PricingCategory": lacking.then(pl.lit("Other")).otherwise(pl.lit("Standard")),
-        "PricingQuantity": quantity.cast(_WHOLE)
-        * million.then(Decimal("1e-6")).otherwise(Decimal(1)),
-        "PricingUnit": pl.when(quantity.is_not_null()).then(
-            million.then(pl.lit("1000000 Tokens")).otherwise(unit)
-        ),
-        "PublisherName": pl.col("maker"),
-        "SkuId": joined(names),
-        "SkuMeter": meter,
-        "SkuPriceDetails": pl.when(is_priced & tier.is_not_null()).then(
-            pl.struct(x_ServiceTier=tier).struct.json_encode()
-        ),
-        "SkuPriceId": pl.when(is_priced).then(joined(*names, tier, digits)),
-        "Tags": _tags_of(tags),
-        "x_CostSource": pl.col("cost_source"),
-        "x_CostUnknownReason": pl.col("reason"),
-        "x_Model": pl.col("model"),
-        "x_ResponsesUnpriced": pl.when(pl.col("cost").is_null()).then("responses"),
-        "x_ResponsesWithoutUsage": lacking.then("responses_without_usage"),
-        "x_ServiceTier": tier,
-    }
-    # In the order of the alphabet: our own, whose names begin with x_, come last.
-    rows = charges.select(
-        values[name].cast(_TYPES.get(name, pl.String)).alias(name)
-        for name in sorted(values)
-    )
-    order = ("ChargePeriodStart", "SkuId", "SkuPriceId", "Tags", "x_CostSource")
-    return rows.with_columns(pl.col("^x_Responses.*$").fill_null(0)).sort(
-        *order, "x_CostUnknownReason", nulls_last=True
-    )
-
-
-def _tags_of(tags: Sequence[str]) -> pl.Expr:
-    """Return tags as an object of JSON, by their names; null if there are none."""
-    if not tags:
-        return pl.lit(None)
-    named = (pl.col(name).alias(name.removeprefix(_TAG)) for name in tags)
-    return pl.struct(named).struct.json_encode()
-
-
-def _unit_price(rate: str) -> pl.Expr:
-    """Return USD per million tokens, or per request, of a rate of 10^-24 USD."""
-    is_tokens = pl.col("meter").str.ends_with("tokens")
-    scaled = pl.when(is_tokens).then(rate).otherwise(pl.col(rate) // 10**6)
-    return scaled.cast(pl.Decimal(38, 0)) * Decimal("1e-18")
+    part = (parts + pl.when(is_last).then(rest).otherwise(0)).cast(MONEY)
+    return pl.when(pl.col(rate).is_null()).then(cost).otherwise(part).alias(cost)

@@ -1,13 +1,14 @@
-"""All offers as sorted arrays, in which the rates for many rows are found at once.
+"""All offers as arrays, in which the rates for many rows are found at once.
 
 A rate of USD per million tokens with up to 18 decimals is a whole number of 10^-24 USD
-per token; it is stored in two halves of 64 bits, so that sums are exact.
+per token.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -31,126 +32,78 @@ _APART = {
     *("input_audio", "cache_write_1h", "web_search", "search_source"),
 }
 UNIT = 10**12
-# Widths of the second half of a key: seconds since 1970, of a week, tokens of a prompt.
-_BITS = (33, 20, 41)
 
 
-class RateTable(NamedTuple):
-    """The rates of all offers, as columns.
+class OfferTable:
+    """All offers as arrays.
 
-    For each of `PLACES`: what it costs in 10^-12 USD, exactly in 10^-24 USD, and at
-    most; whether that differs from what it is part of, and whether it is not known.
-    Then the code of the reason why there is no rate, or -1, and facts of `Rates`.
+    An offer has a cell for each combination of its axes; `firsts` has the first one of
+    each offer, and `cells` for each cell the place of its rates in `ends`. The columns
+    of what a rate depends on are in the order of `PLACES`.
     """
 
-    whole: pl.DataFrame
-    exact: pl.DataFrame
-    most: dict[str, float]
-    is_whole: bool
-    differs: Bools
-    lacks: Bools
-    reason: NDArray[np.int8]
-    reasoning_apart: Bools
-    own: Bools
-    splits_audio: Bools
-
-    @classmethod
-    def build(cls, ends: Sequence[Rates | Reason]) -> RateTable:
-        """Convert rates to columns of integers."""
-        free = Rates(Decimal(0), Decimal(0))
-        rates = [end if isinstance(end, Rates) else free for end in ends]
-        exact = pl.DataFrame(
-            [*map(_coefficients, rates)], dict.fromkeys(KINDS, pl.Int128), orient="row"
-        )
-        codes = [end.code if isinstance(end, Reason) else -1 for end in ends]
-        whole = exact.select(pl.all() // UNIT).cast(pl.Int64)
-        return cls(
-            whole,
-            exact,
-            whole.select(pl.all().abs().max().cast(pl.Float64)).row(0, named=True),
-            exact.select(pl.all_horizontal(pl.all() % UNIT == 0).all()).item(),
-            exact.select(pl.all() != 0).to_numpy(),
-            np.array([*map(_unknown_kinds, rates)], np.bool_),
-            np.array(codes, np.int8),
-            np.array([one.reasoning_apart for one in rates], np.bool_),
-            np.array([one.own for one in rates], np.bool_),
-            np.array([one.cached_audio is not None for one in rates], np.bool_),
-        )
-
-
-class OfferTable(NamedTuple):
-    """All offers as sorted keys for each axis, and the rates of each combination.
-
-    `firsts` has for each offer its first key on each axis and its first cell; `sizes`
-    its number of keys on each axis; `cells` for each combination the place of its
-    rates; `changing` for each combination and each of `PLACES` whether the price for
-    prompts of that length ever does.
-    """
-
-    axes: tuple[Ints, ...]
-    firsts: Ints
-    sizes: Ints
-    cells: Ints
-    ends: Sequence[Rates | Reason]
-    rates: RateTable
-    changing: Bools
-    hides_thinking: Bools
-    known_from: Ints
-
-    @classmethod
-    def build(cls, offers: Sequence[Offer]) -> OfferTable:
-        """Sort all offers by time, second and length; there must be one."""
-        axes: list[list[int]] = [[], [], []]
-        cells: list[int] = []
+    def __init__(self, offers: Sequence[Offer]) -> None:
+        self.offers = offers
+        self.hides_thinking = np.array([one.hides_thinking for one in offers], np.bool_)
+        self.known_from = np.array([one.known_from for one in offers], np.int64)
+        sizes = [len(offer.ends) for offer in offers]
+        self.firsts: Ints = np.cumsum([0, *sizes[:-1]])
         known: dict[Rates | Reason, int] = {}
-        firsts = []
-        for number, offer in enumerate(offers):
-            firsts.append([*map(len, axes), len(cells)])
-            for keys, axis, bits in zip(axes, offer.axes, _BITS, strict=True):
-                keys += [number << bits | value for value in axis]
-            cells += [known.setdefault(end, len(known)) for end in offer.ends]
-        rates = RateTable.build(list(known))
-        reasons = np.broadcast_to(rates.reason[:, np.newaxis], rates.lacks.shape)
-        exact = np.array(rates.exact.rows(), object)
-        all_facts = np.stack([exact, rates.lacks, reasons], axis=1)
+        cells = [
+            known.setdefault(end, len(known)) for one in offers for end in one.ends
+        ]
+        self.cells = np.array(cells, np.int64)
+        self.ends = list(known)
+        # The code of the reason why there are no rates, or -1.
+        codes = [end.code if isinstance(end, Reason) else -1 for end in known]
+        self.reason = np.array(codes, np.int8)
+        free = Rates(Decimal(0), Decimal(0))
+        rates = [end if isinstance(end, Rates) else free for end in known]
+        # What one of each kind costs: in 10^-24 USD, in 10^-12 USD, and that at most.
+        costs = [*map(coefficients, rates)]
+        self.exact = pl.DataFrame(costs, dict.fromkeys(KINDS, pl.Int128))
+        self.whole = self.exact.select(pl.all() // UNIT).cast(pl.Int64)
+        most = self.whole.select(pl.all().abs().max().cast(pl.Float64))
+        self.most: dict[str, float] = most.row(0, named=True)
+        is_whole = pl.all_horizontal(pl.all() % UNIT == 0).all()
+        self.is_whole: bool = self.exact.select(is_whole).item()
+        # Whether that differs from what the kind is part of, and whether it is unknown.
+        self.differs: Bools = self.exact.select(pl.all() != 0).to_numpy()
+        self.lacks: Bools = np.array([*map(_unknown_kinds, rates)], np.bool_)
+        self.reasoning_apart = np.array(
+            [one.reasoning_apart for one in rates], np.bool_
+        )
+        self.own = np.array([one.own for one in rates], np.bool_)
+        splits = [one.cached_audio is not None for one in rates]
+        self.splits_audio = np.array(splits, np.bool_)
+
+    @cached_property
+    def changing(self) -> Bools:
+        """Whether the price for prompts of the length of a cell ever changes."""
+        exact = np.array(self.exact.rows(), object)
+        reasons = np.broadcast_to(self.reason[:, np.newaxis], exact.shape)
+        all_facts = np.stack([exact, self.lacks, reasons], axis=1)
         changing = []
-        for offer, first in zip(offers, firsts, strict=True):
-            own = cells[first[-1] : first[-1] + len(offer.ends)]
-            shape = (-1, len(offer.axes[-1]), *all_facts.shape[1:])
-            facts = all_facts[own].reshape(shape)
+        for offer, first in zip(self.offers, self.firsts, strict=True):
+            facts = all_facts[self.cells[first : first + len(offer.ends)]]
+            facts = facts.reshape(-1, len(offer.axes[-1]), *facts.shape[1:])
             changes = (facts != facts[:1]).any(axis=(0, 2))
             changing.append(np.tile(changes, (len(facts), 1)))
-        return cls(
-            tuple(np.array(keys, np.int64) for keys in axes),
-            np.array(firsts, np.int64),
-            np.array([[*map(len, one.axes)] for one in offers], np.int64),
-            np.array(cells, np.int64),
-            list(known),
-            rates,
-            np.concatenate(changing),
-            np.array([offer.hides_thinking for offer in offers], np.bool_),
-            np.array([offer.known_from for offer in offers], np.int64),
-        )
+        return np.concatenate(changing)
 
     def find(self, offers: Ints, seconds: Ints, prompt: Ints) -> Ints:
-        """Return the combination that holds for each row, by three binary searches."""
-        place = np.zeros(offers.size, np.int64)
-        for axis, value in enumerate((seconds, seconds % WEEK, prompt)):
-            keys, bits = self.axes[axis], _BITS[axis]
-            # Most offers have one key on an axis.
-            rows = np.flatnonzero((self.sizes[:, axis] > 1)[offers])
-            if rows.size:
-                own = offers[rows]
-                key = own << bits | np.clip(value[rows], 0, (1 << bits) - 1)
-                found = np.searchsorted(keys, key, side="right") - 1
-                found -= self.firsts[own, axis]
-                place[rows] = place[rows] * self.sizes[own, axis] + found
-        cells: Ints = self.firsts[offers, -1] + place
+        """Return the cell that holds for each row."""
+        cells: Ints = self.firsts[offers]
+        for number, offer in enumerate(self.offers):
+            if len(offer.ends) > 1:
+                rows = np.flatnonzero(offers == number)
+                second = seconds[rows]
+                cells[rows] += offer.find(second, second % WEEK, prompt[rows])
         return cells
 
 
-def _coefficients(rates: Rates) -> list[int]:
-    """Return what one of each of `PLACES` costs, in 10^-24 USD.
+def coefficients(rates: Rates) -> dict[str, int]:
+    """Return what one of each kind costs, in 10^-24 USD.
 
     Parts of a whole cost the difference; without a rate of their own that is 0.
     """
@@ -167,10 +120,10 @@ def _coefficients(rates: Rates) -> list[int]:
             cached, audio = costs["cached_tokens"], costs["prompt_audio_tokens"]
             costs[CACHED_AUDIO] -= rates.input + cached + audio
     # Rates of tokens are per million.
-    return [
-        scaled(cost, 18 if count.endswith("_tokens") else 24)
+    return {
+        count: scaled(cost, 18 if count.endswith("_tokens") else 24)
         for count, cost in costs.items()
-    ]
+    }
 
 
 def _unknown_kinds(rates: Rates) -> list[bool]:

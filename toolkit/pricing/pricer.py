@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -21,15 +21,16 @@ from toolkit.pricing.catalogue import find_offer
 from toolkit.pricing.offers import COUNTS, PLACES, REQUIRED_COUNTS, UNIT, OfferTable
 from toolkit.pricing.price_file import PriceFile, read_corrections
 from toolkit.pricing.rates import PROBLEMS, Offer, Rates, Reason
-from toolkit.pricing.usage import Reported, Usage
+from toolkit.pricing.usage import Usage, reported_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-    from toolkit.pricing.offers import Bools, Ints, RateTable
+    from toolkit.pricing.offers import Bools, Ints
 
+_Units = TypeVar("_Units", pl.Series, pl.Expr)
 MOMENT = pl.Datetime("us", "UTC")
 NAMES = ("provider", "model", "service_tier")
 NEEDED = (*NAMES, "created", *REQUIRED_COUNTS, "total_tokens", "reported_cost")
@@ -46,7 +47,6 @@ _OPTIONAL = (
 # The first services of this kind: an earlier date is no date.
 _FIRST_SECOND = int(datetime(2020, 6, 11, tzinfo=UTC).timestamp())
 _SNAPSHOT = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
-_SOURCES = ("reported", "priced", "unpriced")
 PRICED = pl.Schema(
     {
         "cost": MONEY,
@@ -81,17 +81,17 @@ def priced_by(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
 _KEYS = (*NAMES, *AS_BILLED[:4], "search_context_size")
 
 
-@dataclass(eq=False)
 class Pricer:
     """Price columns of responses, and remember the offers that were looked up."""
 
-    prices: PriceFile
-    find: Callable[[str | None, str | None, str | None], Offer] = find_offer
-    corrections: PriceFile = field(default_factory=read_corrections)
-    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-    known: dict[tuple[str | None, ...], int] = field(default_factory=dict, init=False)
-    numbers: dict[Offer, int] = field(default_factory=dict, init=False)
-    table: OfferTable | None = field(default=None, init=False)
+    def __init__(self, prices: PriceFile) -> None:
+        self.prices = prices
+        self.lock = threading.Lock()
+        # The number of the offer by what `_keys_of` returns. There is always one offer,
+        # so that a frame without rows can be priced.
+        self.known: dict[tuple[str | None, ...], int] = {}
+        self.numbers = {Offer.constant(Reason.NO_MODEL): 0}
+        self.table = OfferTable(list(self.numbers))
 
     def offer(
         self,
@@ -102,25 +102,19 @@ class Pricer:
     ) -> Offer:
         """Return the offer for a model; prices of the price file take precedence."""
         name = self.prices.alias(model)
-        found = self.find(provider, name, tier)
+        found = find_offer(provider, name, tier)
         if name is None or model is None:
             return found
         seller, names = find_seller(provider, name)
         if seller is not None:
-            found = self.corrections.overlay(found, seller, names, tier, size)
+            corrections = read_corrections()
+            found = corrections.overlay(found, seller, names, tier, size)
         names = list(dict.fromkeys((name, model)))
         found = self.prices.overlay(found, provider, names, tier, size)
         hides_thinking = "gemini" in name.casefold()
         return replace(
             found, hides_thinking=hides_thinking, known_from=_first_second(name)
         )
-
-    def number(self, key: tuple[str | None, ...]) -> int:
-        """Return the number of the offer for what `_keys_of` returns."""
-        if key not in self.known:
-            offer = self.offer(*key)
-            self.known[key] = self.numbers.setdefault(offer, len(self.numbers))
-        return self.known[key]
 
     def find_offers(self, frame: pl.DataFrame) -> tuple[Ints, OfferTable]:
         """Return the number of each row's offer, and the table of all offers."""
@@ -132,29 +126,20 @@ class Pricer:
         distinct = groups.select(keys.columns)
         rows = _keys_of(distinct.cast(pl.String), self.prices.provider)
         with self.lock:
-            numbers = [self.number(row) for row in rows.iter_rows()]
-            if self.table is None or len(self.table.firsts) < len(self.numbers):
-                self.table = OfferTable.build(list(self.numbers))
+            for key in set(rows.iter_rows()) - self.known.keys():
+                offer = self.offer(*key)
+                self.known[key] = self.numbers.setdefault(offer, len(self.numbers))
+            numbers = [self.known[key] for key in rows.iter_rows()]
+            if len(self.table.offers) < len(self.numbers):
+                self.table = OfferTable(list(self.numbers))
             table = self.table
         offers = np.empty(frame.height, np.int64)
         offers[groups["~row"].explode()] = np.repeat(numbers, groups["~row"].list.len())
         return offers, table
 
-    def find_places(self, frame: pl.DataFrame) -> _Found:
-        """Find the rates for each row."""
-        offers, table = self.find_offers(frame)
-        created = frame["created"].cast(MOMENT).dt.epoch("s")
-        seconds = created.fill_null(0).to_numpy()
-        dated = seconds >= np.maximum(table.known_from[offers], _FIRST_SECOND)
-        usage = Usage.of(frame, table.hides_thinking[offers])
-        cell = table.find(offers, seconds, usage.counts["prompt_tokens"])
-        return _Found(table, dated, usage, cell, table.cells[cell])
-
     def find_rates(self, frame: pl.DataFrame) -> list[Rates | Reason]:
         """Return the rates for each row, or the reason why there are none."""
-        if frame.is_empty():
-            return []
-        found = self.find_places(frame)
+        found = self.find_list_prices(frame)
         return [found.table.ends[place] for place in found.place.tolist()]
 
     def price(
@@ -169,57 +154,45 @@ class Pricer:
     def price_slice(
         self,
         frame: pl.DataFrame,
-        listed: _Listed | None = None,
+        listed: ListPrices | None = None,
         names: Collection[str] = tuple(PRICED),
     ) -> pl.DataFrame:
         """Price a slice of rows, of which the list prices may be known."""
-        found, reason, amounts = listed or self.find_list_prices(frame)
-        reported = Reported.of(frame, found.usage.is_missing)
+        listed = listed or self.find_list_prices(frame)
+        facts = reported_costs(frame, listed.usage.is_missing).with_columns(
+            frame["created"],
+            units=listed.amounts,
+            code=pl.Series(listed.reason),
+            dated=pl.Series(listed.dated),
+        )
         if self.prices.before_reported:
-            own = found.table.rates.own[found.place]
-            reported = reported.except_where((reason < 0) & own)
-        known = reported.is_known
-        reason = np.where(reported.is_negative, Reason.NEGATIVE.code, reason)
-        reason = np.where(reported.lacks_part, Reason.OWN_KEY.code, reason)
-        priced = ~known & (reason < 0)
-        has_cost = pl.Series(known | priced)
+            is_own = pl.Series((listed.reason < 0) & listed.table.own[listed.place])
+            replaced = is_own & ~facts["from_cache"]
+            facts = facts.with_columns(
+                pl.when(~replaced).then(pl.col("reported", "problem"))
+            )
+        return facts.with_columns(pl.coalesce("problem", "code").alias("code")).select(
+            _PRICED[name].alias(name) for name in names
+        )
 
-        def cost() -> pl.Expr:
-            # Reported costs take precedence over computed ones.
-            units = amounts
-            if known.any():
-                units = reported.units.zip_with(pl.Series(known), amounts)
-            return pl.when(has_cost).then(as_money(units))
-
-        def source() -> pl.Expr:
-            return pl.lit(pl.Series(_SOURCES).gather(np.where(known, 0, 2 - priced)))
-
-        def day() -> pl.Expr:
-            dated = pl.Series(priced & found.dated)
-            return pl.when(dated).then(frame["created"].cast(MOMENT).dt.date())
-
-        def why() -> pl.Expr:
-            reasons = pl.Series(tuple(Reason)).gather(np.maximum(reason, 0))
-            return pl.when(~has_cost).then(reasons).cast(pl.String)
-
-        columns = dict(zip(PRICED, (cost, source, day, why), strict=True))
-        return pl.select(columns[name]().alias(name) for name in names)
-
-    def find_list_prices(self, frame: pl.DataFrame) -> _Listed:
+    def find_list_prices(self, frame: pl.DataFrame) -> ListPrices:
         """Find what a slice of rows costs by its usage, whatever it reports as cost."""
-        found = self.find_places(frame)
-        table, dated, usage, cell, place = found
-        rates = table.rates
-        counts = usage.counts
-        reason = rates.reason[place].copy()
-        contradicting = usage.contradicts(rates, place)
+        offers, table = self.find_offers(frame)
+        created = frame["created"].cast(MOMENT).dt.epoch("s")
+        seconds = created.fill_null(0).to_numpy()
+        dated = seconds >= np.maximum(table.known_from[offers], _FIRST_SECOND)
+        usage = Usage.of(frame, table.hides_thinking[offers])
+        cell = table.find(offers, seconds, usage.counts["prompt_tokens"])
+        place = table.cells[cell]
+        reason = table.reason[place]
+        contradicting = usage.contradicts(table, place)
         undated, lacking = np.zeros((2, frame.height), np.bool_)
-        for name, count in {**counts, "requests": np.array(1)}.items():
+        for name, count in {**usage.counts, "requests": np.array(1)}.items():
             number = PLACES[name]
             if not dated.all():
                 undated |= ~dated & table.changing[cell, number] & (count > 0)
-            if rates.lacks[:, number].any():
-                lacking |= rates.lacks[place, number] & (count > 0)
+            if table.lacks[:, number].any():
+                lacking |= table.lacks[place, number] & (count > 0)
         undated &= (reason < 0) | (reason == Reason.OUT_OF_DATE.code)
         reason[undated] = Reason.UNDATED.code
         reason[(reason < 0) & lacking] = Reason.NO_RATE.code
@@ -227,33 +200,30 @@ class Pricer:
         problem = _problems_of(frame)
         reason = np.where(problem < 0, reason, problem).astype(np.int8)
         reason[usage.is_missing] = Reason.NO_USAGE.code
-        return _Listed(found, reason, _amounts(rates, place, counts, reason < 0))
+        amounts = _amounts(table, place, usage.counts, reason < 0)
+        return ListPrices(table, place, usage, dated, reason, amounts)
 
 
-class _Found(NamedTuple):
-    """The rates for each row."""
+class ListPrices(NamedTuple):
+    """What rows cost by their usage, whatever they report as cost.
+
+    The place of the rates of each row in the table, its usage, whether it has a date,
+    the code of the reason why its cost is not known, or -1, and the cost in 10^-12 USD.
+    """
 
     table: OfferTable
-    dated: Bools
-    usage: Usage
-    cell: Ints
     place: Ints
-
-
-class _Listed(NamedTuple):
-    """What rows cost by their usage, in 10^-12 USD, and why some cost is not known."""
-
-    found: _Found
+    usage: Usage
+    dated: Bools
     reason: NDArray[np.int8]
     amounts: pl.Series
 
     @property
     def parts(self) -> pl.DataFrame:
         """What the amounts are made of: `LISTED`, null where there is no price."""
-        table, counts = self.found.table, self.found.usage.counts
-        rates = table.rates.exact.select(RATED)[self.found.place]
+        rates = self.table.exact.select(RATED)[self.place]
         nothing = np.zeros(self.reason.size, np.int64)
-        billed = [pl.Series(counts.get(name, nothing)) for name in RATED]
+        billed = [pl.Series(self.usage.counts.get(name, nothing)) for name in RATED]
         columns = [as_money(self.amounts), *rates, *billed]
         parts = pl.DataFrame(dict(zip(LISTED, columns, strict=True)))
         return parts.select(pl.when(pl.Series(self.reason < 0)).then(pl.all()))
@@ -305,26 +275,48 @@ def _first_second(model: str) -> int:
 
 
 def _amounts(
-    rates: RateTable, place: Ints, counts: dict[str, Ints], priced: Bools
+    table: OfferTable, place: Ints, counts: dict[str, Ints], priced: Bools
 ) -> pl.Series:
     """Return amounts in 10^-12 USD, rounded half to even."""
     used = {name: np.where(priced, count, 0) for name, count in counts.items()}
     used = {name: count for name, count in used.items() if count.any()}
-    bound = sum(rates.most[name] * count.max() for name, count in used.items())
-    if rates.is_whole and bound + rates.most["requests"] < _LARGEST_SUM:
-        whole = rates.whole["requests"].to_numpy()[place]
+    bound = sum(table.most[name] * count.max() for name, count in used.items())
+    if table.is_whole and bound + table.most["requests"] < _LARGEST_SUM:
+        whole = table.whole["requests"].to_numpy()[place]
         for name, count in used.items():
-            whole += rates.whole[name].to_numpy()[place] * count
+            whole += table.whole[name].to_numpy()[place] * count
         return pl.Series(whole).cast(pl.Int128)
-    total = rates.exact["requests"].gather(place)
+    total = table.exact["requests"].gather(place)
     for name, count in used.items():
-        total += rates.exact[name].gather(place) * pl.Series(count).cast(pl.Int128)
+        total += table.exact[name].gather(place) * pl.Series(count).cast(pl.Int128)
     quotient, left = pl.col("total") // UNIT, pl.col("total") % UNIT
     is_up = (left > UNIT // 2) | ((left == UNIT // 2) & (quotient % 2 == 1))
     rounded = quotient + is_up.cast(pl.Int128)
     return pl.DataFrame({"total": total}).select(rounded).to_series()
 
 
-def as_money(units: pl.Series) -> pl.Series:
+def as_money(units: _Units) -> _Units:
     """Convert whole numbers of 10^-12 USD to USD."""
     return (units.cast(pl.Decimal(38, 0)) * Decimal("1e-12")).cast(MONEY)
+
+
+# How the columns of `PRICED` follow from what `Pricer.price_slice` finds: a reported
+# cost takes precedence over a computed one.
+_REPORTED = pl.col("reported").is_not_null()
+_COMPUTED = ~_REPORTED & (pl.col("code") < 0)
+_PRICED = {
+    "cost": pl.coalesce("reported", pl.when(_COMPUTED).then(as_money(pl.col("units")))),
+    "cost_source": pl.when(_REPORTED)
+    .then(pl.lit("reported"))
+    .when(_COMPUTED)
+    .then(pl.lit("priced"))
+    .otherwise(pl.lit("unpriced")),
+    "price_date": pl.when(_COMPUTED & pl.col("dated")).then(
+        pl.col("created").cast(MOMENT).dt.date()
+    ),
+    "reason": pl.when(~_REPORTED & ~_COMPUTED).then(
+        pl.col("code").replace_strict(
+            {reason.code: str(reason) for reason in Reason}, default=None
+        )
+    ),
+}

@@ -7,12 +7,13 @@ time: a grid by time, by the second of the week, and by the length of the prompt
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -226,12 +227,17 @@ class Offer:
         """Return an offer that never changes."""
         return cls(((0,), (0,), (0,)), (rates,))
 
-    def at(self, cell: Sequence[int]) -> Rates | Reason:
-        """Return the rates at a time, a second of the week, and a length."""
+    def find(self, time: Any, second: Any, length: Any) -> Any:  # noqa: ANN401 - numpy
+        """Return the place in `ends` of a time, a second of the week, and a length.
+
+        They are numbers or arrays.
+        """
         place = 0
-        for axis, value in zip(self.axes, cell, strict=True):
-            place = place * len(axis) + bisect_right(axis, value) - 1
-        return self.ends[place]
+        for axis, value in zip(self.axes, (time, second, length), strict=True):
+            if len(axis) > 1:
+                found = np.searchsorted(axis, value, side="right") - 1
+                place = place * len(axis) + found
+        return place
 
     def overlay(self, rows: Sequence[Row]) -> Offer:
         """Return this offer with rows that replace or change its rates, in order."""
@@ -243,7 +249,7 @@ class Offer:
         axes = tuple(tuple(sorted(axis)) for axis in (times, seconds, lengths))
         ends = []
         for time, second, length in product(*axes):
-            end = self.at((time, second, length))
+            end = self.ends[self.find(time, second, length)]
             for row in rows:
                 if row.covers(time, second):
                     end = row.change(end, length)

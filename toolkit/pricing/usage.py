@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from toolkit.pricing.offers import COUNTS, PLACES, UNIT, scaled
-from toolkit.pricing.rates import CACHED_AUDIO, KINDS
+from toolkit.expressions.choices import MONEY
+from toolkit.pricing.offers import COUNTS, PLACES
+from toolkit.pricing.rates import CACHED_AUDIO, KINDS, Reason
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from toolkit.pricing.offers import Bools, Ints, RateTable
+    from toolkit.pricing.offers import Bools, Ints, OfferTable
 
 _LARGEST_COUNT = 10**12
 _LARGEST_REPORTED = 1e14
-# Below it, a double times 10^12 rounds to the decimal that was written.
-_SURELY_EXACT = 1000.0
 _INPUT, _OUTPUT = ("prompt_tokens", "completion_tokens")
 _DETAILS = (
     *("prompt_audio_tokens", "prompt_image_tokens"),
@@ -79,33 +75,33 @@ class Usage(NamedTuple):
         missing = unseen.to_numpy() | nothing_used
         return cls(counts, missing, wrong, has_total, thinking)
 
-    def contradicts(self, rates: RateTable, place: Ints) -> Bools:
+    def contradicts(self, table: OfferTable, place: Ints) -> Bools:
         """Return where the counts contradict each other, at the rates of each row.
 
         A detail that is not charged apart may exceed its whole, if the total is known.
         """
         counts, wrong = self.counts, self.is_wrong.copy()
-        apart = rates.reasoning_apart[place]
+        apart = table.reasoning_apart[place]
         wrong |= self.has_thinking & apart
         for name in counts.keys() & set(_DETAILS):
             whole = KINDS[name].whole
-            differs = rates.differs[place, PLACES[name]]
+            differs = table.differs[place, PLACES[name]]
             beyond = counts[name] > counts[whole]
             wrong |= beyond & ((differs & ~apart) | ~self.has_total)
             for other in counts.keys() & set(_OVERLAPS) - {name}:
                 if KINDS[other].whole == whole:
                     both = (counts[name] > 0) & (counts[other] > 0)
-                    differ = differs & rates.differs[place, PLACES[other]]
-                    wrong |= both & differ & ~self._is_split(name, other, rates, place)
+                    differ = differs & table.differs[place, PLACES[other]]
+                    wrong |= both & differ & ~self._is_split(name, other, table, place)
         return wrong
 
-    def _is_split(self, name: str, other: str, rates: RateTable, place: Ints) -> Bools:
+    def _is_split(self, name: str, other: str, table: OfferTable, place: Ints) -> Bools:
         """Return where all audio was read from a cache, or all that was is audio.
 
         If that has a rate, it is counted.
         """
         part, prompt = self.counts[other], self.counts[_INPUT]
-        split = rates.splits_audio[place] & (name == "prompt_audio_tokens")
+        split = table.splits_audio[place] & (name == "prompt_audio_tokens")
         split &= (other == "cached_tokens") & (
             (part == prompt) | (self.counts[name] == prompt)
         )
@@ -123,64 +119,53 @@ def _count_of(counts: pl.Series) -> Ints:
     return np.where((whole >= 0) & (whole <= _LARGEST_COUNT), whole, -1)
 
 
-class Reported(NamedTuple):
-    """What responses report as cost, in 10^-12 USD.
+def reported_costs(frame: pl.DataFrame, lacks_usage: Bools) -> pl.DataFrame:
+    """Return what responses report as cost.
 
-    Then where it is known, where it is negative, where a part of it is missing (the fee
-    for a response that was paid with the user's own key, or its price), and where the
-    answer is from the cache of a proxy.
+    Returns
+    -------
+    pl.DataFrame
+        `reported`, the cost, null where it is not known; `problem`, the code of the
+        reason why one is negative, or lacks a part (the fee for a response that was
+        paid with the user's own key, or its price); `from_cache`, whether the answer is
+        from the cache of a proxy.
+
+    Notes
+    -----
+    Without usage, a cost of 0 is a placeholder. Beside a bill of the provider behind a
+    router it means the user's own key, unless the line denies that.
     """
-
-    units: pl.Series
-    is_known: Bools
-    is_negative: Bools
-    lacks_part: Bools
-    from_cache: Bools
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, lacks_usage: Bools) -> Reported:
-        """Read the costs that a frame reports.
-
-        Without usage, a cost of 0 is a placeholder. Beside a bill of the provider
-        behind a router it means the user's own key, unless the line denies that.
-        """
-        cost = _values(frame, "reported_cost", np.nan)
-        hit = _values(frame, "cache_hit", missing=False)
-        cost = np.where(hit & np.isnan(cost), 0, cost)
-        billed = _values(frame, "upstream_cost", np.nan)
-        is_zero = (cost == 0) & ~hit
-        cost = np.where(is_zero & lacks_usage & ~(billed > 0), np.nan, cost)
-        own_key = _values(frame, "is_byok", missing=False)
-        own_key = own_key | (
-            is_zero & (billed > 0) & _values(frame, "is_byok", missing=True)
-        )
-        upstream = np.where(own_key, billed, 0)
-        parts = np.stack([cost, upstream])[: 1 + own_key.any()]
-        with np.errstate(invalid="ignore"):
-            usable = np.abs(parts) < _LARGEST_REPORTED
-            negative = (usable & (parts < 0)).any(axis=0)
-        known = usable.all(axis=0) & ~negative
-        small = np.where(known, np.minimum(parts, _SURELY_EXACT), 0)
-        units = pl.Series(np.rint(small * UNIT).astype(np.int64).sum(axis=0))
-        units = units.cast(pl.Int128)
-        large = np.flatnonzero(known & (parts >= _SURELY_EXACT).any(axis=0))
-        if large.size:
-            # The shortest decimal of a double is what was written.
-            texts = [[repr(float(part)) for part in parts[:, row]] for row in large]
-            exact = [sum(scaled(Decimal(text), 12) for text in row) for row in texts]
-            units = units.scatter(large, pl.Series(exact, dtype=pl.Int128))
-        return cls(units, known, negative, own_key & ~known & ~negative, hit)
-
-    def except_where(self, priced: Bools) -> Reported:
-        """Return what is reported, but not where another price takes precedence."""
-        kept = ~priced | self.from_cache
-        return Reported(self.units, *(flag & kept for flag in self[1:]))
+    from_cache = _column(frame, "cache_hit", pl.Boolean()).fill_null(False)
+    cost = _column(frame, "reported_cost", pl.Float64()).fill_nan(None)
+    upstream = _column(frame, "upstream_cost", pl.Float64()).fill_nan(None)
+    is_billed = (upstream > 0).fill_null(False)
+    is_zero = (cost == 0).fill_null(False) & ~from_cache
+    is_placeholder = is_zero & pl.Series(lacks_usage) & ~is_billed
+    own_key = _column(frame, "is_byok", pl.Boolean()).fill_null(is_zero & is_billed)
+    fee = pl.when(~is_placeholder).then(
+        pl.coalesce(cost, pl.when(from_cache).then(0.0))
+    )
+    parts = (fee, pl.when(own_key).then(upstream).otherwise(0.0))
+    usable = [(part.abs() < _LARGEST_REPORTED).fill_null(False) for part in parts]
+    is_negative = pl.any_horizontal(
+        is_usable & (part < 0) for is_usable, part in zip(usable, parts, strict=True)
+    )
+    is_known = pl.all_horizontal(usable) & ~is_negative
+    # The shortest decimal of a double is what was written.
+    fees, bills = (
+        pl.when(is_known & is_part).then(part).cast(pl.String).cast(MONEY)
+        for part, is_part in ((fee, pl.lit(True)), (upstream, own_key))
+    )
+    lacks_part = own_key & ~is_known
+    problem = pl.when(is_negative).then(Reason.NEGATIVE.code)
+    return frame.select(
+        reported=(fees + bills.fill_null(0)).cast(MONEY),
+        problem=problem.when(lacks_part).then(Reason.OWN_KEY.code),
+        from_cache=from_cache,
+    )
 
 
-def _values(frame: pl.DataFrame, name: str, missing: float) -> NDArray[Any]:
-    """Return the values of a column that a frame may lack."""
-    column = frame.get_column(name, default=None)
-    if column is None or column.null_count() == frame.height:
-        return np.full(frame.height, missing)
-    values: NDArray[Any] = column.cast(type(missing)).fill_null(missing).to_numpy()
-    return values
+def _column(frame: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a column that a frame may lack."""
+    column = pl.col(name) if name in frame.columns else pl.lit(None)
+    return column.cast(dtype)

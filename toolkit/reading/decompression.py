@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from isal import isal_zlib
@@ -32,6 +33,7 @@ READ_BYTES = 1024 * 1024
 _STEP_BYTES = 128 * 1024
 
 
+@dataclass
 class PushbackReader:
     """Reads a file, counts its position, and takes back bytes that were read too far.
 
@@ -39,12 +41,11 @@ class PushbackReader:
     end so far.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self.file = file
-        self.name = name
-        self.position = 0
-        self.verified = 0
-        self.over = b""
+    file: BinaryIO
+    name: str
+    position: int = 0
+    verified: int = 0
+    over: bytes = b""  # that were put back
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, none at the end."""
@@ -202,8 +203,8 @@ def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
                 fault = "is cut off by the end of the file"
             except _INFLATE_ERRORS as error:
                 fault = _corruption(codec, error)
-        elif _is_padding(feed, head):
-            return
+        elif not any(data.strip(b"\0") for data in iter_rest(feed)):
+            return  # padding, as tapes and block devices write it
         else:
             fault = f"is not {codec.name}: other bytes follow the compressed data"
         if fault:
@@ -218,13 +219,3 @@ def _corruption(codec: Codec, error: Exception) -> str:
     if "too much memory" in str(error):
         return "needs a window over 128 MiB (zstd --long): unpack it by hand first"
     return f"is corrupt ({codec.name}: {error})"
-
-
-def _is_padding(feed: PushbackReader, head: bytes) -> bool:
-    """Return whether only zeros follow, as tapes and block devices write them."""
-    if head.strip(b"\0"):
-        return False
-    while data := feed.read(READ_BYTES):
-        if data.strip(b"\0"):
-            return False
-    return True

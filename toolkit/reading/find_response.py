@@ -217,11 +217,11 @@ def _open_field(node: Node, key: str) -> Node | None:
 
 def _choices_of(node: Node, api: ParsedApi) -> list[Node] | None:
     """Return the choices of a response, None if the object has no such list."""
-    if not api.choices:
+    if not api.choice_keys:
         return [node]
-    path = (*node.path, *api.choices)
+    path = (*node.path, *api.choice_keys)
     try:
-        raw = node.find(api.choices)
+        raw = node.find(api.choice_keys)
     except LineError:
         return None
     if raw is None:

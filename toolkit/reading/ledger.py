@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from toolkit.errors import DamageWarning, RejectsWarning, ToolkitWarning, plural
 from toolkit.expressions.choices import first_choice, is_unfinished
+from toolkit.reading.dedup import DUPLICATE_KEY
 from toolkit.reading.hints import Looks, line_looks_like, looks_like
 from toolkit.reading.native import DECODER
 from toolkit.reading.tags import NullTags
@@ -89,6 +90,7 @@ class LedgerBuilder:
             choices=len(decoded.choices),
         )
         counts.update(_count_responses(decoded.choices))
+        counts.update(_hash_without_id(decoded.choices))
         if decoded.error is not None:
             self.errors[decoded.log_id] = decoded.error
         if decoded.head:
@@ -152,10 +154,12 @@ class LedgerBuilder:
         RejectsWarning
             If lines were rejected.
         ToolkitWarning
-            If a tag is null in every line, or `created_path` leads to nothing.
+            If a tag is null in every line, `created_path` leads to nothing, or a log
+            seems to be a copy of another.
         """
         self.warn_of_damage(stacklevel + 1)
         self.warn_of_tags(stacklevel + 1)
+        self.warn_of_copies(stacklevel + 1)
         if self.codes:
             message = self._rejects_message()
             warnings.warn(message, RejectsWarning, stacklevel=stacklevel + 1)
@@ -183,6 +187,22 @@ class LedgerBuilder:
         """Warn about each tag that is null in every line, and such a `created_path`."""
         for sentence in self.tags.sentences():
             warnings.warn(sentence, ToolkitWarning, stacklevel=stacklevel + 1)
+
+    def warn_of_copies(self, stacklevel: int = 2) -> None:
+        """Warn once about logs with the same responses without an id.
+
+        Those with an id are counted once, and these twice.
+        """
+        originals: dict[tuple[int, int], str] = {}
+        copies = []
+        for log_id, log in self.logs.items():
+            counts = self.counts[log_id]
+            key = counts["without_id"], counts["hashes_without_id"] % 2**64
+            original = originals.setdefault(key, log.name)
+            if counts["without_id"] and original != log.name:
+                copies.append(describe_copy(log.name, original, counts["without_id"]))
+        if copies:
+            warnings.warn(shorten(copies), ToolkitWarning, stacklevel=stacklevel + 1)
 
     def hints(self) -> list[str]:
         """Return a sentence for each log with lines that look like something else."""
@@ -219,6 +239,25 @@ def _count_responses(choices: pa.RecordBatch) -> dict[str, int]:
     responses = first_choice().sum().cast(pl.Int64).alias("responses")
     sums = pl.col(LedgerBuilder.SUMS).sum()
     return rows.select(responses, sums, **STREAM_COUNTS).row(0, named=True)
+
+
+def _hash_without_id(choices: pa.RecordBatch) -> dict[str, int]:
+    """Count the responses without an id, and add up their hashes."""
+    if not choices.column("response_id").null_count:
+        return {}
+    rows = pl.DataFrame(choices.select(["choice_position", *DUPLICATE_KEY]))
+    rows = rows.filter(first_choice(), pl.col("response_id").is_null())
+    hashes = pl.col("response_hash").sum().alias("hashes_without_id")
+    return rows.select(hashes, without_id=pl.len()).row(0, named=True)
+
+
+def describe_copy(name: str, original: str, responses: int) -> str:
+    """Return a sentence about a log that seems to be a copy of another."""
+    same = plural(responses, "response")
+    return (
+        f"{name} has the same {same} without an id as {original}: "
+        "they count twice; if it is a copy, leave it out"
+    )
 
 
 def merge_counts(counts: Iterable[RejectCount]) -> dict[str, RejectCount]:

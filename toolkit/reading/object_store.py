@@ -29,7 +29,8 @@ _Answer = TypeVar("_Answer")
 # An address of any kind, and one in a store.
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SUPPORTED = re.compile(r"(s3|gs|az|abfss?)://")
-
+# With a user, or a user and a password; abfss has the container before the @.
+_WITH_USER = re.compile(rf"(?!abfss?://[^/:]*@){ADDRESS.pattern}[^/]*@")
 
 # What to set; the same for abfs and abfss as for az.
 _CREDENTIALS = {
@@ -45,10 +46,9 @@ _HAS_NONE = (
     "/latest/(api|meta-data)|/metadata/identity|/computeMetadata/|Account must be"
 )
 # With other values of these variables the client panics.
+_URL = r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?"
 _VALUES = {
-    "AWS_ENDPOINT_URL|AWS_ENDPOINT_URL_S3|GOOGLE_BASE_URL|AZURE_STORAGE_ENDPOINT": (
-        r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?"
-    ),
+    "AWS_ENDPOINT_URL|AWS_ENDPOINT_URL_S3|GOOGLE_BASE_URL|AZURE_STORAGE_ENDPOINT": _URL,
     "AWS_REGION|AWS_DEFAULT_REGION|AWS_ACCESS_KEY_ID|AWS_SESSION_TOKEN": "[!-~]+",
 }
 # A large object takes as long as it takes, but some bytes must come.
@@ -76,8 +76,17 @@ def is_uri(name: str) -> bool:
     return _SUPPORTED.match(name) is not None
 
 
+def check_address(option: str, name: str) -> None:
+    """Raise, without showing it, if an address has a user or a password in it."""
+    if _WITH_USER.match(name):
+        expected = "an address without user and password"
+        hint = ": set the credentials as environment variables"
+        raise errors.OptionError(option, "...", expected=expected, hint=hint)
+
+
 def check_target(uri: str) -> None:
     """Raise if exports cannot be written to an address."""
+    check_address("to", uri)
     if not re.fullmatch("s3://[^/]+(/[^/]+)*/?", uri):
         expected = (
             "a local path or s3://bucket/key without // (other stores are only read: "
@@ -88,6 +97,7 @@ def check_target(uri: str) -> None:
 
 def _split(uri: str) -> tuple[str, str]:
     """Split ``s3://bucket/key`` before the key."""
+    check_address("address", uri)
     scheme, _, path = uri.partition("://")
     bucket, _, key = path.partition("/")
     return f"{scheme}://{bucket}", key
@@ -100,7 +110,7 @@ def _store(root: str) -> ObjectStore:
         # Imported here: obstore is an extra.
         from obstore.store import from_url
     except ImportError:
-        raise errors.MissingPackageError("obstore", extra="cloud") from None
+        raise errors.MissingPackageError("obstore") from None
     _check_environment(root)
     options = _CLIENT | {"allow_http": True}  # only if the user gives such an endpoint
     return from_url(root, client_options=options, retry_config=_RETRIES)
@@ -111,9 +121,8 @@ def _check_environment(root: str) -> None:
     for names, pattern in _VALUES.items():
         for name in {*names.split("|")} & {*os.environ}:
             if not re.fullmatch(pattern, os.environ[name]):
-                expected = (
-                    "http[s]://host" if "http" in pattern else "text without blanks"
-                )
+                is_url = pattern == _URL
+                expected = "http[s]://host" if is_url else "text without blanks"
                 raise errors.OptionError(name, "...", expected=expected)
     profile = root.startswith("s3:") and os.environ.get("AWS_PROFILE")
     if profile and not {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"} & {*os.environ}:
@@ -242,12 +251,9 @@ class _ObjectReader(io.RawIOBase):
 
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
-
-    def read(store: ObjectStore, key: str) -> tuple[bytes, str]:
-        found = store.get(key)
-        return found.bytes().to_bytes(), str(found.meta["e_tag"])
-
-    return _call(uri, read)
+    found = _call(uri, lambda store, key: store.get(key))
+    data = _call(uri, lambda *_: found.bytes().to_bytes())
+    return data, str(found.meta["e_tag"])
 
 
 def copy_object(uri: str, to: str) -> None:

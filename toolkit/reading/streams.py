@@ -16,7 +16,6 @@ import pyarrow as pa
 from toolkit.errors import ToolkitWarning, plural
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.pieces import (
-    ENDS_WHOLE,
     IS_FIRST,
     KEY,
     STREAM,
@@ -24,8 +23,10 @@ from toolkit.reading.pieces import (
     as_pieces,
     fold,
     pieces_schema,
+    stream_key,
 )
 from toolkit.reading.rotations import rotation_set
+from toolkit.schema.apis import ENDS_WHOLE
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _MOST_STREAMS, _MOST_BYTES = 65_536, 64 * 1024 * 1024
 _MOST_CHOICES = 1024
 
 
+# A whole response takes the place of the stream that has its id.
+_TAKES_PLACE = pl.col("response_id").is_not_null() & ~pl.col("api").is_in(ENDS_WHOLE)
 _IS_FINISHED = pl.col("is_end") | pl.col("finish_reason").is_not_null()
 # from_pylist, like pa.array, imports pandas where it is installed.
 _NO_REJECTS = pa.RecordBatch.from_arrays(
@@ -68,6 +71,8 @@ class Streams:
         What an earlier run has left open.
     gives_out
         False for a part of a log: then streams of several lines stay in `pieces`.
+    find_written
+        Returns what earlier runs have written of the dates of some choices.
     """
 
     def __init__(
@@ -77,10 +82,12 @@ class Streams:
         pieces: pl.DataFrame | None = None,
         *,
         gives_out: bool = True,
+        find_written: Callable[[pa.Table], pl.LazyFrame] | None = None,
     ) -> None:
         self.table = table
         self.sets = {log_id: rotation_set(path) for log_id, path in logs.items()}
         self.gives_out = gives_out
+        self.find_written = find_written
         schema = pieces_schema(table)
         self.pieces = pl.DataFrame(schema=schema) if pieces is None else pieces
         # Of each rotation set: the key of the last chunk, and the lines so far.
@@ -129,17 +136,23 @@ class Streams:
         self.shares.append((self.lines.total(), choices))
         known = pl.concat([self.pieces, rows]).select(KEY).unique()
         if len(known):
-            sets = pl.col("log_id").replace_strict(self.sets, return_dtype=pl.String)
-            key = pl.format("id {}", "response_id")
-            whole = (
-                pl.concat([choices for _, choices in self.shares])
-                .filter(IS_FIRST, pl.col("chunk_count").is_null())
-                .select(stream_set=sets, stream_key=key)
-                .join(known.lazy(), on=KEY, how="semi")
-                .collect()
-            )
+            shares = pl.concat([choices for _, choices in self.shares])
+            whole = self._find_whole(shares.filter(_TAKES_PLACE), known)
             rows, self.pieces = _without(rows, whole), _without(self.pieces, whole)
         yield from self.add(rows).values()
+
+    def take_unfinished(self, choices: pl.LazyFrame) -> pl.DataFrame:
+        """Take out the open streams whose last chunk may be among some responses.
+
+        The process that has read these did not know the chunks before.
+        """
+        is_cut = pl.col("api").is_in(ENDS_WHOLE) & ~_IS_FINISHED.all().over(KEY)
+        cut = self.pieces.filter(is_cut)
+        if len(cut):
+            ends = choices.filter(pl.col("api").is_in(ENDS_WHOLE))
+            cut = cut.filter(_is_of(cut, self._find_whole(ends, cut.select(KEY))))
+            self.pieces = _without(self.pieces, cut)
+        return self._as_of_now(cut)
 
     def finish(self, is_over: Callable[[str], bool] | None = None) -> Iterator[Decoded]:
         """Yield the streams that are still open, in the order of their first lines.
@@ -167,8 +180,12 @@ class Streams:
 
     def left_open(self) -> pl.DataFrame:
         """Return what is open, for a later run."""
+        return self._as_of_now(self.pieces)
+
+    def _as_of_now(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        """Return pieces whose lines are counted from here: these are 0 or less."""
         lines = pl.col("stream_set").replace_strict(self.lines, default=0)
-        return self.pieces.with_columns(last_line=pl.col("last_line") - lines)
+        return pieces.with_columns(last_line=pl.col("last_line") - lines)
 
     def add(self, rows: pl.DataFrame) -> dict[int, Decoded]:
         """Add pieces, and return the streams that are over, by the log they are of."""
@@ -211,6 +228,13 @@ class Streams:
             for name, _, ids in whole
         ]
         return pl.concat(frames).drop_nulls().unique()
+
+    def _find_whole(self, choices: pl.LazyFrame, known: pl.DataFrame) -> pl.DataFrame:
+        """Return which keys are those of responses that were logged whole."""
+        sets = pl.col("log_id").replace_strict(self.sets, return_dtype=pl.String)
+        whole = choices.filter(IS_FIRST, pl.col("chunk_count").is_null())
+        keys = whole.select(stream_set=sets, stream_key=stream_key())
+        return keys.join(known.lazy(), on=KEY, how="semi").collect()
 
     def _take_rows(
         self, decoded: Decoded, stream_set: str
@@ -266,15 +290,9 @@ class Streams:
             | ((rest > _FINISHED_LINES) & _IS_FINISHED.all().over(STREAM))
         )
         found = pieces.select(is_over).to_series() | is_carrier
-        left = pieces.filter(~found)
-        if (
-            len(left) <= _MOST_STREAMS
-            and left.estimated_size() <= _MOST_BYTES
-            and not (left["choice_position"] >= _MOST_CHOICES).any()
-        ):
-            return found
         early = (
-            left.group_by(STREAM)
+            pieces.filter(~found)
+            .group_by(STREAM)
             .agg(pl.col("last_line", "line").first(), bytes=_BYTES.sum(), rows=pl.len())
             .sort("last_line", "line", descending=True)
             .filter(
@@ -290,6 +308,9 @@ class Streams:
 
     def _give_out(self, pieces: pl.DataFrame) -> dict[int, Decoded]:
         """Return streams as rows of choices, in a block for each log."""
+        if self.find_written is not None and len(pieces):
+            written = self.find_written(pieces.to_arrow()).filter(_TAKES_PLACE)
+            pieces = _without(pieces, self._find_whole(written, pieces.select(KEY)))
         if pieces.is_empty():
             return {}
         lines = pieces.filter(IS_FIRST & pl.col("chunk_position").is_null())
@@ -300,17 +321,8 @@ class Streams:
             log_id, source = part.select("log_id", "source").row(0)
             table = part.to_arrow().cast(self.table.arrow).combine_chunks()
             (batch,) = table.to_batches()
-            found[log_id] = Decoded(
-                log_id,
-                source,
-                batch,
-                _NO_REJECTS,
-                0,
-                0,
-                0,
-                0,
-                chunks=-counts.get(log_id, 0),
-            )
+            chunks = -counts.get(log_id, 0)
+            found[log_id] = Decoded(log_id, source, batch, _NO_REJECTS, chunks=chunks)
         return found
 
 

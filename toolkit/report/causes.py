@@ -15,6 +15,7 @@ from polars import selectors
 from toolkit.formatting.figures import Figure
 from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS
+from toolkit.metrics.registry import SPECS
 from toolkit.report.model import Cause, Causes, Head
 from toolkit.report.tables import ALL_CALLS, cost_of, priced_calls
 from toolkit.report.wording import calls, fraction, percent, usd
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
 
     from toolkit.report.tables import MetricTables, Names, Row
 
-# The effects of `cost_change`: label, and words for what raises and lowers the cost.
+# The effects of `cost_change`, and the words for what raises and lowers the cost.
 # That more of the cost is known is no reason to spend more: it has no words.
 _EFFECTS = {
-    "prompt_length": ("Prompt length", "longer prompts", "shorter prompts"),
-    "completion_length": ("Answer length", "longer answers", "shorter answers"),
-    "mix": ("Choice of models", "more expensive models", "cheaper models"),
-    "volume": ("Number of calls", "more calls", "fewer calls"),
-    "cache": ("Cache", "fewer cache hits", "more cache hits"),
-    "price": ("Prices", "higher prices", "lower prices"),
-    "fees": ("Fees", "higher fees", "lower fees"),
-    "coverage": ("More of the cost is known", "", ""),
-    "unsplit": ("Cannot be split", "higher charges", "lower charges"),
+    "prompt_length": ("longer prompts", "shorter prompts"),
+    "completion_length": ("longer answers", "shorter answers"),
+    "mix": ("more expensive models", "cheaper models"),
+    "volume": ("more calls", "fewer calls"),
+    "cache": ("fewer cache hits", "more cache hits"),
+    "price": ("higher prices", "lower prices"),
+    "fees": ("higher fees", "lower fees"),
+    "coverage": ("", ""),
+    "unsplit": ("higher charges", "lower charges"),
 }
 _CALLS = ("volume", "coverage", "mix")  # of a series: how many calls it had
 _LENGTHS = {
@@ -56,7 +57,6 @@ class _Effect(NamedTuple):
     """
 
     name: str
-    label: str
     words: str
     amount: Decimal
     push: Decimal
@@ -101,11 +101,11 @@ def read_change(tables: MetricTables, names: Names) -> Change | None:
     for row in (total, *series):
         row |= {f"priced{end}": priced_calls(row, end) for end in _ENDS}
     moved, effects = total["cost_change"], []
-    for name, (label, more, less) in _EFFECTS.items():
+    for name, (more, less) in _EFFECTS.items():
         amount = total[name]
         words, push = more if amount > 0 else less, amount * _sign(moved)
         leader = _leader(name, amount, series)
-        effects.append(_Effect(name, label, words, amount, push, leader))
+        effects.append(_Effect(name, words, amount, push, leader))
     most = max((one for one in effects if one.words), key=lambda one: one.push)
     is_main = moved and float(most.push) >= abs(float(moved)) * _MAIN_SHARE
     return Change(total, series, plan.unit, effects, most if is_main else None)
@@ -133,9 +133,9 @@ def build_causes(change: Change) -> Causes:
     for effect in sorted(
         change.effects, key=lambda one: (one.name in _NO_REASONS, -abs(one.amount))
     ):
-        name, label, amount = effect.name, effect.label, effect.amount
-        if name == "coverage" and amount < 0:
-            label = "Less of the cost is known"
+        name, amount = effect.name, effect.amount
+        # The chart of the metric calls it the same.
+        label = capitalize(SPECS["cost_change"][f"{name}_effect"].title)
         if amount or name in {"price", "volume"}:
             words, is_main = _words(effect, change), effect is change.main
             rows.append(Cause(name, label, Figure(amount), words, is_main))
@@ -185,7 +185,7 @@ def main_reason(row: Row, total: float) -> str:
         is_all = [before, now] == [row["responses_before"], row["responses"]]
         word = "more" if now > before else "fewer"
         return f"{word} {'' if is_all else 'priced '}calls: {before:,} → {now:,}"
-    words = _EFFECTS[main][1 if row[main] > 0 else 2]
+    words = _EFFECTS[main][0 if row[main] > 0 else 1]
     if main in _LENGTHS:
         return f"{words}: {_lengths(row, _LENGTHS[main][1])}"
     return f"{words}: {_cached(row)}" if main == "cache" else words

@@ -26,7 +26,7 @@ from toolkit.metrics.registry import SPECS
 from toolkit.metrics.waste import text_number
 from toolkit.pricing.costs import ADDED, add_list_prices
 from toolkit.pricing.price_file import PriceFile
-from toolkit.reading.decoder import make_deduplicator
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
@@ -209,6 +209,7 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
     ]
     account.warn_of_damage()
     account.warn_of_tags()
+    account.warn_of_copies()
     return ReportInputs(
         pl.concat(frames).lazy(),
         account.frame(),
@@ -244,7 +245,7 @@ _PLACES = {"log_id": pl.Int32(), "line": pl.Int64(), "kind": _KIND, "code": pl.S
 
 def _iter_decoded(reader: LogReader, places: list[pl.DataFrame]) -> Iterator[Decoded]:
     """Yield the blocks of logs, and append the places of rejects and copies."""
-    seen = make_deduplicator() if reader.duplicates == "drop" else None
+    seen = Deduplicator() if reader.duplicates == "drop" else None
     is_error = pl.col("code") == "error_response"
     kind = pl.when(is_error).then(pl.lit("errors")).otherwise(pl.lit("rejected"))
     for decoded in replace(reader, duplicates="keep").iter_decoded():

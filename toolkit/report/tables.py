@@ -141,7 +141,10 @@ class Names(NamedTuple):
         by, first = plan.by, pl.col("created").min().alias("first")
         choices = inputs.choices
         found = choices.group_by(by).agg(first) if by else choices.select(first)
-        seen = found.collect(engine="streaming").sort("first", *by, nulls_last=True)
+        seen = found.collect(engine="streaming")
+        # As charts do, which may know only the day.
+        day = pl.col("first").dt.convert_time_zone(plan.tz).dt.date()
+        seen = seen.sort(day, *by, nulls_last=True)
         rows = seen.iter_rows(named=True) if by else ()
         names = [series_name(row, by) for row in rows]
         is_model = by == ("model",)
