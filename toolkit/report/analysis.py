@@ -195,6 +195,8 @@ def _summary_of(chart: Chart) -> str:
     return "; ".join(lines) + "."
 
 
+# --- Charts over time ----------------------------------------------------------------
+
 _MOST_PARTS = 6  # of a column, beside the others
 _MOST_TEXTS = 14  # columns with a text above
 _MOST_MODELS = 6  # of the chart of versions

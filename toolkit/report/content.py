@@ -154,6 +154,8 @@ def _compute(tables: MetricTables, series_count: int) -> None:
         tables.compute(one for one in queries if one[0] in part)
 
 
+# --- The answer ----------------------------------------------------------------------
+
 _SMALL = Decimal("0.01")  # of the cost: a change or a gap below it is not worth a word
 _FOUR_IN_FIVE = 1.2816  # standard deviations around the mean, of a normal distribution
 _UNIT = 1000.0**2 * 2.0**40  # of `cost_squares`: see `toolkit.metrics.waste`

@@ -172,6 +172,8 @@ def _most(values: Iterable[Number | None]) -> float:
     return max(sizes, default=0.0)
 
 
+# --- Markdown ------------------------------------------------------------------------
+
 _WORDS = re.compile(r"[^\W_]+( [^\W_]+)*")  # a name that needs no code span
 _WIDEST = 98  # characters of a table
 _MOST_NAMES = 500  # that are looked for in sentences

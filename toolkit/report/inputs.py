@@ -236,6 +236,8 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     return inputs._replace(choices=choices)
 
 
+# --- The lines of a range ------------------------------------------------------------
+
 # Calls are logged when they are over: one may be so much older than those before it.
 _LATEST = timedelta(hours=1)
 # Lines that are no calls with a date; `kind` is a column of the ledger or ``undated``.

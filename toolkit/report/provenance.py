@@ -117,6 +117,8 @@ def _command_of(
     return shlex.join(words)
 
 
+# --- What changed since an earlier report --------------------------------------------
+
 # The figures of a period: metric and measure, label and kind.
 _FIGURES: dict[str, tuple[str, str, str, Kind]] = {
     "calls": ("token_usage", "responses", "calls", "count"),

@@ -120,6 +120,8 @@ def _spec_of(metric: str) -> MetricSpec:
 Row: TypeAlias = "Mapping[str, Any]"
 _Any = TypeVar("_Any")
 
+# --- Series --------------------------------------------------------------------------
+
 ALL_CALLS = "all calls"  # the name of the only series
 REST: Color = "z"  # the colour of the other series
 _OWN_WORDS = re.compile(
