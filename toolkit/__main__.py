@@ -26,19 +26,23 @@ def main() -> None:
     # Imported here: it takes a while, and Ctrl-C may come meanwhile.
     from toolkit.cli.app import main as run
 
+    is_interrupted = False
     try:
         if wants_interrupts:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = _report
         run()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        is_interrupted = True
     finally:
         # Everything is done: threads that end now must not report Ctrl-C.
         with suppress(KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Python would look at each object once more before it ends.
         gc.freeze()
+    if is_interrupted:
+        # Threads of polars that are still at work may abort the end of Python.
+        os._exit(INTERRUPTED)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

@@ -13,17 +13,9 @@ class Decoder:
         *,
         is_strict: bool = False,
     ) -> None: ...
-    def decode(
-        self,
-        log_id: int,
-        source: str,
-        pieces: Sequence[tuple[bytes, int, int]],
-        line: int,
-        offset: int,
-        tail: bool,
-        growing: bool,
-        skipped: int | None,
-    ) -> tuple[Batch, Batch, int, int, int, Batch | None, int]: ...
+    def decode(  # a toolkit.reading.blocks.Block
+        self, block: object
+    ) -> tuple[Batch, Batch, Batch | None, int, int, int, int]: ...
 
 class Seen:
     def __init__(self) -> None: ...

@@ -566,6 +566,25 @@ def test_ctrl_c_while_a_log_is_dropped_is_quiet(error: str) -> None:
     assert (b"Exception ignored" in done.stderr) == (error == "ValueError")
 
 
+# Runs a command that is interrupted while a thread is at work.
+AT_WORK = """
+import threading, time
+import toolkit.cli.app
+
+def run():
+    threading.Thread(target=time.sleep, args=[3600]).start()
+    raise KeyboardInterrupt
+
+toolkit.cli.app.main = run
+from toolkit.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_ends_the_command_while_threads_are_at_work() -> None:
+    assert run_python(AT_WORK).returncode == 130
+
+
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run Python in a process of its own."""
     command = [sys.executable, "-c", code, *arguments]

@@ -23,7 +23,8 @@ from tests.support.differential import (
 )
 from tests.support.streamed_lines import streamed_lines
 from toolkit.reading.blocks import Plan, make_plan
-from toolkit.reading.decoder import _Kernel, _KernelSeen
+from toolkit.reading.decoder import _Kernel
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.reference_decoder import Reference
 from toolkit.schema import CHOICES
 
@@ -120,7 +121,7 @@ def test_repeated_responses_are_left_out_of_some_columns() -> None:
     plan = with_columns(make_plan(), KEYS)
     decoded = _Kernel(plan).decode(block_of(joined(lines)))
 
-    kept = _KernelSeen().drop_duplicates(decoded)
+    kept = Deduplicator().drop_duplicates(decoded)
 
     assert kept.duplicates == 2
     assert kept.choices.column("line").to_pylist() == [1, 1, 2, 2]

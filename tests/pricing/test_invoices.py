@@ -223,6 +223,8 @@ def test_a_bill_without_usage_is_empty(tmp_path: Path) -> None:
         ("date,model,cost_usd,Currency\n2026-09-01,gpt-4o,1,EUR\n", "expected USD"),
         ("date,cost\n2026-09-01,€1.50\n", "expected an amount such as"),
         ("date,cents\n2026-09-01,¢5\n", "line 2: cents: expected an amount"),
+        ("date,requests\n2026-09-01,1e999999\n", "requests: expected a whole number"),
+        ("date,cost\n2026-09-01,1e20\n", "line 2: cost: expected an amount"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ("[]", "got other JSON"),

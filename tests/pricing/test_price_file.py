@@ -160,6 +160,15 @@ def test_rates_are_read_exactly(tmp_path: Path) -> None:
 ROW = '[[price]]\nmodel = "m"\ninput = 1\noutput = 2\n'
 
 
+def test_a_note_may_have_any_type(tmp_path: Path) -> None:
+    notes = "source = 2026\nadded = 2026-11-26\nchecked = true\n"
+
+    rows = read_prices(write(tmp_path, ROW + notes)).rows
+
+    (row,) = rows["m", None, None, None]
+    assert row.source.endswith("price 1 (2026, added 2026-11-26, checked True)")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
+
 import toolkit
 from toolkit.reading.check import summarize_loaded
 from toolkit.reading.load import Loaded
@@ -124,12 +126,37 @@ def test_sums_that_are_not_those_of_the_ledger_are_a_failure(tmp_path: Path) -> 
     assert failure.startswith("total_tokens: expected ")
 
 
+def test_the_place_of_a_finding_has_the_present_name_of_its_log(
+    tmp_path: Path,
+) -> None:
+    log, rotated = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+    lines = [json.dumps(make_response(id=one, model=one or None)) for one in ("a", "")]
+    log.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    toolkit.export(log, to=tmp_path / "out")
+    log.rename(rotated)
+    toolkit.export(rotated, to=tmp_path / "out")
+
+    found = toolkit.check(tmp_path / "out").findings
+
+    assert {one.code: one.first for one in found} == {
+        "without_id": f"{rotated.as_posix()}:2",
+        "without_model": f"{rotated.as_posix()}:2",
+    }
+
+
+def made(*rows: dict[str, object]) -> Loaded:
+    """Return choices as those of a log with no other lines."""
+    choices = make_choices(*rows)
+    counts = dict.fromkeys(LEDGER.names, 0) | {"source": "made.jsonl"}
+    ledger = pl.DataFrame([counts | {"error": None, "hint": None}], LEDGER.polars)
+    return Loaded(choices.to_arrow(), REJECTS.empty(), ledger)
+
+
 def findings_of(*rows: dict[str, object]) -> dict[str, tuple[int, str]]:
     """Return the findings in choices: the count and the place of the first."""
-    loaded = Loaded(make_choices(*rows).to_arrow(), REJECTS.empty(), LEDGER.empty())
     return {
         finding.code: (finding.responses, finding.first)
-        for finding in summarize_loaded(loaded).findings
+        for finding in summarize_loaded(made(*rows)).findings
     }
 
 
@@ -195,8 +222,6 @@ def test_many_streams_of_one_chunk_have_ids_that_change() -> None:
 
 
 def test_what_to_do_about_streams_without_usage_is_named() -> None:
-    loaded = Loaded(make_choices(STREAM).to_arrow(), REJECTS.empty(), LEDGER.empty())
-
-    words = [finding.words for finding in summarize_loaded(loaded).findings]
+    words = [finding.words for finding in summarize_loaded(made(STREAM)).findings]
 
     assert any('stream_options={"include_usage": true}' in one for one in words)

@@ -21,7 +21,7 @@ from toolkit.schema.paths import Path
 
 pytestmark = pytest.mark.both_decoders
 
-PARSED = [parse_api(api, CHOICES.columns) for api in APIS]
+PARSED = [parse_api(api, CHOICES) for api in APIS]
 # Two values of each kind, and the cell of a value; of other kinds it is the value.
 VALUES: dict[str, tuple[Any, Any]] = {
     "count": (7, 8),
@@ -53,7 +53,7 @@ class Place(NamedTuple):
 
     def columns(self) -> list[tuple[Column, Path]]:
         """Return the columns that read this place, each with the path."""
-        every = zip(CHOICES.columns, PARSED[self.api].paths, strict=True)
+        every = zip(CHOICES.columns, PARSED[self.api].column_paths, strict=True)
         return [
             (column, path)
             for column, paths in every
@@ -109,7 +109,7 @@ def routes_of(path: Path) -> list[Route]:
 
 def places(api: int, column: Column) -> Iterator[tuple[Path, Place]]:
     """Yield each place that a column is read from in an API."""
-    for path in PARSED[api].paths[CHOICES.columns.index(column)]:
+    for path in PARSED[api].column_paths[CHOICES.columns.index(column)]:
         outer = outer_of(path, "response" if path.root == "envelope" else "")
         for route in routes(path.steps):
             yield path, Place(api, outer, root_of(path), route)
@@ -141,7 +141,11 @@ def cell_of(column: Column, path: Path, value: Any) -> object:
 
 
 READ = [
-    [c for c, of_column in zip(CHOICES.columns, api.paths, strict=True) if of_column]
+    [
+        c
+        for c, of_column in zip(CHOICES.columns, api.column_paths, strict=True)
+        if of_column
+    ]
     for api in PARSED
 ]
 
@@ -225,7 +229,7 @@ def test_the_first_of_two_paths_with_a_value_is_read(api: int, column: Column) -
 
 SUMS = [
     pytest.param(api, column, path, id=f"{api} {APIS[api].name}: {column.name}")
-    for api, paths in enumerate(parsed.paths for parsed in PARSED)
+    for api, paths in enumerate(parsed.column_paths for parsed in PARSED)
     for column, of_column in zip(CHOICES.columns, paths, strict=True)
     for path in of_column
     if path.plus
@@ -262,7 +266,7 @@ def test_a_sum_has_each_of_its_parts_once_and_is_null_without_the_first(
 CALLS = [
     pytest.param(api, path, id=f"{api} {APIS[api].name}: {'.'.join(path.steps.keys)}")
     for api, parsed in enumerate(PARSED)
-    for paths in parsed.paths
+    for paths in parsed.column_paths
     for path in paths
     if path.fields
 ]

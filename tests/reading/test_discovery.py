@@ -252,7 +252,10 @@ def rows(data: bytes, tmp_path: Path, block_bytes: int) -> list[tuple[object, ..
     path.write_bytes(data)
     (log,) = find_logs(path).logs
     result: list[tuple[object, ...]] = []
-    for block in iter_blocks(log, 0, max_line_bytes=2**26, block_bytes=block_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toolkit.reading.framing.BLOCK_BYTES", block_bytes)
+        blocks = list(iter_blocks(log, 0, 2**26))
+    for block in blocks:
         line, offset = block.line, block.offset
         for piece in block.data.splitlines(keepends=True):
             result.append((line, offset, piece))

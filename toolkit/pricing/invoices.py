@@ -49,6 +49,7 @@ _KIND_OF_TOKEN = re.compile(r" (?:audio|image|text)$")
 _DAY_IN_DIGITS = re.compile(r"(?:19|20)\d{6}")
 # Seconds since 1970 of the years 2001 to 2099; other numbers are not times.
 _FIRST_SECOND, _LAST_SECOND = 10**9, 4_102_444_800
+_LARGEST_NUMBER = 10**15  # of tokens or cents in a cell
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _INVOICE = pl.Schema(
     {
@@ -240,16 +241,17 @@ def _sum_amounts(values: Iterable[object], name: str) -> int | Decimal | None:
 
 
 def _parse_number(text: str, name: str) -> Decimal:
-    """Parse a number; raise ValueError if a comma may be a decimal point."""
+    """Parse a number; raise ValueError if it is too large or a comma is ambiguous."""
     plain = text.replace("$", "", 1).strip()
     if "," in plain:
         # An amount of 1,234 may mean 1.234: it needs two separators to be clear.
         marks = plain.count(",") + plain.count(".")
         if not _GROUPED.fullmatch(plain) or (name in {"cost", "cents"} and marks < 2):
             raise ValueError(text)
-    if "_" in plain:
+    number = Decimal(plain.replace(",", ""))
+    if "_" in plain or abs(number) > _LARGEST_NUMBER:
         raise ValueError(text)
-    return Decimal(plain.replace(",", ""))
+    return number
 
 
 def plain_names(names: pl.Series) -> pl.Series:

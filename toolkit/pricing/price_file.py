@@ -211,8 +211,11 @@ def _parse_row(
     for above, changed in values.get("step", ()):
         steps.append((above + 1, {**steps[-1][1], **changed}))
     dates = "".join(f" {key} {table[key]}" for key in ("from", "to") if key in table)
-    named = (f"{key} {table[key]}" for key in ("added", "checked") if key in table)
-    notes = ", ".join([*filter(None, [table.get("source")]), *named])
+    notes = ", ".join(
+        f"{'' if key == 'source' else f'{key} '}{table[key]}"
+        for key in _NOTES
+        if table.get(key)
+    )
     hours = values.get("hours") or ([(0, DAY)] if "days" in values else [])
     row = Row(
         start,

@@ -27,6 +27,7 @@ from toolkit.reading.options import (
     CreatedUnit,
     ReadOptions,
 )
+from toolkit.reading.parsed_api import ParsedApi, parse_api
 from toolkit.schema.apis import APIS, CARRIERS, CHUNK_APIS, ENVELOPES
 from toolkit.schema.paths import parse_path
 from toolkit.schema.tables import CHOICES, choices_table, chunks_table
@@ -55,10 +56,11 @@ class Plan:
     content: Content = "keep"
     # Where the response may be, if it is not the line.
     envelopes: tuple[tuple[str, ...], ...] = tuple(map(parse_path, ENVELOPES))
-    # Where it may have a whole stream besides.
-    carriers: tuple[tuple[str, ...], ...] = tuple(map(parse_path, CARRIERS))
+    # Where the line may have a whole stream.
+    places: tuple[tuple[str, ...], ...] = tuple(
+        map(parse_path, dict.fromkeys([*ENVELOPES, *CARRIERS]))
+    )
     apis: tuple[Api, ...] = APIS
-    chunk_apis: tuple[Api, ...] = CHUNK_APIS
     created_unit: CreatedUnit = "s"
     max_line_bytes: int = MAX_LINE_BYTES
     # An unfinished last line of a plain file is left for a later run, not rejected.
@@ -68,14 +70,15 @@ class Plan:
     projection: frozenset[str] | None = None
 
     @cached_property
-    def places(self) -> tuple[tuple[str, ...], ...]:
-        """Where a line may have a whole stream."""
-        return tuple(dict.fromkeys([*self.envelopes, *self.carriers]))
-
-    @cached_property
     def chunks(self) -> Table:
         """The table of the chunks."""
         return chunks_table(self.table)
+
+    @cached_property
+    def parsed_apis(self) -> list[ParsedApi]:
+        """The APIs with the paths of their columns, those of responses first."""
+        responses = [parse_api(api, self.table) for api in self.apis]
+        return responses + [parse_api(api, self.chunks) for api in CHUNK_APIS]
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -131,7 +134,7 @@ def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) ->
         choices_table(tags, created),
         known["content"],
         own or Plan.envelopes,
-        () if own else Plan.carriers,
+        own or Plan.places,
         created_unit=known["created_unit"],
         max_line_bytes=longest,
         leave_pending=leave_pending,
@@ -182,11 +185,11 @@ class Block(NamedTuple):
         self,
         choices: pa.RecordBatch,
         rejects: pa.RecordBatch,
+        chunk_rows: pa.RecordBatch | None,
         lines: int,
         blank: int,
         pending: int,
-        chunk_rows: pa.RecordBatch | None = None,
-        chunks: int = 0,
+        chunks: int,
     ) -> Decoded:
         """Return the rows and rejects of the block, with its place and its size."""
         if self.gaps:
@@ -194,16 +197,10 @@ class Block(NamedTuple):
             size = sum(end - start for _, start, end in self.pieces)
             if pending:
                 pending += self.count_dropped((size or self.skipped or 0) - pending)
-        place = (self.log_id, self.source, choices, rejects, self.bytes, self.position)
-        counts = (lines, blank, pending)
-        return Decoded(
-            *place,
-            *counts,
-            head=self.head,
-            error=self.error,
-            chunk_rows=chunk_rows,
-            chunks=chunks,
-        )
+        place = (self.log_id, self.source)
+        counts = (lines, blank, pending, chunks, self.bytes, self.position)
+        start = (self.head, self.error)
+        return Decoded(*place, choices, rejects, chunk_rows, *counts, *start)
 
     def count_dropped(self, since: int) -> int:
         """Count the bytes that were left out from a place on."""
@@ -234,19 +231,19 @@ class Decoded(NamedTuple):
     source: str
     choices: pa.RecordBatch
     rejects: pa.RecordBatch
-    bytes: int
-    position: int
-    lines: int
-    blank: int
-    pending: int = 0  # bytes of an unfinished last line that was left for later
-    duplicates: int = 0
-    outside: int = 0  # lines whose response is outside the range of time
-    head: Bytes = b""  # of the first block: the first bytes of the log
-    error: str | None = None  # why the log could not be read to its end
     # The chunks of streamed responses, as `Plan.chunks`; None if there are none.
     chunk_rows: pa.RecordBatch | None = None
+    lines: int = 0
+    blank: int = 0
+    pending: int = 0  # bytes of an unfinished last line that was left for later
     # Lines with a chunk or the framing of one, without those that became responses.
     chunks: int = 0
+    bytes: int = 0
+    position: int = 0
+    head: Bytes = b""  # of the first block: the first bytes of the log
+    error: str | None = None  # why the log could not be read to its end
+    duplicates: int = 0
+    outside: int = 0  # lines whose response is outside the range of time
 
 
 STDIN = "-"

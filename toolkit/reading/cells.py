@@ -25,7 +25,6 @@ from toolkit.schema.tables import LATEST_CREATED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from toolkit.reading.blocks import Plan
     from toolkit.reading.find_response import Response
     from toolkit.schema.columns import Column
     from toolkit.schema.paths import Path
@@ -47,12 +46,42 @@ EXPECTED = {
 # Kinds of values: each function reads a raw value of a type it knows, or raises.
 
 
-def _read_string(raw: bytes) -> str | None:
-    """Read a string; the empty string is null."""
-    return _read_text(raw, "string") or None
+def _read_value(raw: bytes, column: Column, path: Path, unit: str) -> Cell:
+    """Read a value at the end of a path of a column; `unit` is that of a Unix time."""
+    match column.kind:
+        case "string":  # the empty string is null
+            return _read_text(raw, "string") or None
+        case "label" | "finish_reason":
+            return _read_label(raw)
+        case "content":
+            return _read_content(raw)
+        case "characters":
+            text = _read_content(raw)
+            return None if text is None else len(text)
+        case "items":  # other shapes are not an error
+            return len(split_list(raw)) if raw[0] == ord("[") else None
+        case "logprob_sum":
+            return _read_logprob_sum(raw)
+        case "count":
+            return _read_count(raw, column)
+        case "number":
+            return _read_number(raw, path)
+        case "timestamp":
+            return _read_timestamp(raw, unit)
+        case "timestamp_problem":
+            return _read_timestamp_problem(raw, unit)
+        case "flag":  # anything but a boolean, or the text of one, is null
+            return _FLAGS.get(label_of(raw))
+        case "marker":
+            text = text_of(raw) if raw[0] == ord('"') else ""
+            return path.word if text.startswith(path.prefix) else None
+    return _read_text(raw, "text")
 
 
-def _read_text(raw: bytes, kind: str = "text") -> str:
+_FLAGS = {"true": True, "True": True, "false": False, "False": False}
+
+
+def _read_text(raw: bytes, kind: str) -> str:
     """Read a string, which may be empty."""
     if raw[0] != ord('"'):
         raise wrong_type(EXPECTED[kind], raw)
@@ -60,10 +89,10 @@ def _read_text(raw: bytes, kind: str = "text") -> str:
 
 
 def _read_label(raw: bytes) -> str | None:
-    """Read a string, or a number or boolean by its JSON text."""
+    """Read a string, or a number or boolean by its JSON text; "" is null."""
     if raw[0] in b"{[":
         raise wrong_type(EXPECTED["label"], raw)
-    return _read_string(raw) if raw[0] == ord('"') else raw.decode()
+    return label_of(raw) or None
 
 
 def _read_content(raw: bytes) -> str | None:
@@ -91,10 +120,17 @@ def _join_parts(raw: bytes) -> str | None:
     return "".join(texts) if texts else None
 
 
-def _read_characters(raw: bytes) -> int | None:
-    """Count the code points of a message's content."""
-    text = _read_content(raw)
-    return None if text is None else len(text)
+def _read_logprob_sum(raw: bytes) -> float | None:
+    """Add the logprobs of a list of tokens; other shapes are not an error."""
+    if raw[0] != ord("["):
+        return None
+    total = 0.0
+    for item in split_list(raw):
+        logprob = Node(item).get("logprob") if item[0] == ord("{") else None
+        if logprob is None or json_type(logprob) != "a number":
+            return None
+        total += float(logprob)
+    return total if math.isfinite(total) else None
 
 
 def _read_count(raw: bytes, column: Column) -> int:
@@ -120,12 +156,12 @@ def check_range(number: float, column: Column) -> int:
     return int(number)
 
 
-def _read_number(raw: bytes, divisor: float, *, skips_zero: bool) -> float | None:
+def _read_number(raw: bytes, path: Path) -> float | None:
     """Read a number, or a string with one, as an IEEE double; then divide it."""
     number = float(_digits_of(raw, "number", r"-?[0-9]+(\.[0-9]+)?"))
     if math.isinf(number):
         raise LineError("out_of_range", "expected a number that a double can hold")
-    return None if skips_zero and number == 0 else number / divisor
+    return None if path.skips_zero and number == 0 else number / path.divisor
 
 
 def _digits_of(raw: bytes, kind: str, pattern: str) -> str:
@@ -162,8 +198,12 @@ def _read_timestamp(raw: bytes, unit: str) -> int | None:
     """
     if raw[0] == ord('"') and (found := _RFC_3339.fullmatch(text_of(raw))):
         return _calendar_time(found) if found["zone"] else None
-    digits = _digits_of(raw, "timestamp", r"([0-9]+\.?[0-9]*|\.[0-9]+)?")
-    return _checked_time(_round_time(_decimal(digits or "0"), MICROSECONDS[unit]))
+    digits = _digits_of(raw, "timestamp", r"([0-9]+\.?[0-9]*|\.[0-9]+)?") or "0"
+    try:
+        time = Decimal(digits)
+    except InvalidOperation:  # an exponent out of range: 0 or infinite
+        time = Decimal(float(digits))
+    return _checked_time(_round_time(time, MICROSECONDS[unit]))
 
 
 def _calendar_time(found: re.Match[str]) -> int | None:
@@ -204,52 +244,20 @@ def _read_timestamp_problem(raw: bytes, unit: str) -> str | None:
     """Return `_NO_TIME_ZONE` for a time without a zone, "" for another time."""
     if _read_timestamp(raw, unit) is not None:
         return ""
-    found = _RFC_3339.fullmatch(text_of(raw)) if raw[0] == ord('"') else None
+    found = _RFC_3339.fullmatch(label_of(raw))
     return _NO_TIME_ZONE if found and not found["zone"] else None
-
-
-def _decimal(digits: str) -> Decimal:
-    """Read a decimal number; one with an exponent out of range is 0 or infinite."""
-    try:
-        return Decimal(digits)
-    except InvalidOperation:
-        return Decimal(float(digits))
-
-
-def _read_items(raw: bytes) -> int | None:
-    """Count the items of a list; other shapes are not an error."""
-    return len(split_list(raw)) if raw[0] == ord("[") else None
-
-
-def _read_logprob_sum(raw: bytes) -> float | None:
-    """Add the logprobs of a list of tokens; other shapes are not an error."""
-    if raw[0] != ord("["):
-        return None
-    total = 0.0
-    for item in split_list(raw):
-        logprob = Node(item).get("logprob") if item[0] == ord("{") else None
-        if logprob is None or json_type(logprob) != "a number":
-            return None
-        total += float(logprob)
-    return total if math.isfinite(total) else None
-
-
-_FLAGS = {"true": True, "True": True, "false": False, "False": False}
-
-
-def _read_flag(raw: bytes) -> bool | None:
-    """Read a boolean or the text of one; anything else is null."""
-    return _FLAGS.get(text_of(raw) if raw[0] == ord('"') else raw.decode())
-
-
-def _read_marker(raw: bytes, word: str, prefix: str) -> str | None:
-    """Return the word of a path that has a value; a text must begin with the prefix."""
-    text = text_of(raw) if raw[0] == ord('"') else ""
-    return word if text.startswith(prefix) else None
 
 
 _Call: TypeAlias = "dict[str, str | None]"
 _CALL_FIELDS = ("id", "type", "name", "arguments", "index")  # the last of a chunk only
+
+
+def _read_calls(values: list[Value], path: Path) -> Cell:
+    """Read tool calls; a single one without name and arguments is null."""
+    calls = [_read_call(value, path.fields) for value in values]
+    if path.steps.items is None:
+        return [call for call in calls if call["name"] or call["arguments"]] or None
+    return calls or (None if path.steps.items.key else [])
 
 
 def _read_call(value: Value, fields: Sequence[Sequence[Sequence[str]]]) -> _Call:
@@ -278,22 +286,6 @@ def _call_text(call: Node, name: str, keys: Sequence[str]) -> str | None:
     return text_of(raw)
 
 
-# By kind of column; the other kinds depend on the column or its path.
-_READERS: dict[str, Callable[[bytes], object]] = {
-    "string": _read_string,
-    "label": _read_label,
-    "finish_reason": _read_label,
-    "text": _read_text,
-    "content": _read_content,
-    "characters": _read_characters,
-    "items": _read_items,
-    "logprob_sum": _read_logprob_sum,
-    "flag": _read_flag,
-}
-
-
-# A path of a column, and the function that reads the values at its end.
-ColumnReader: TypeAlias = "tuple[Path, Callable[[list[Value]], Cell]]"
 # The cell of several values by kind; of the other kinds it is the first one.
 _JOINED: dict[str, Callable[[Iterable[Any]], Cell]] = {
     "content": "".join,
@@ -302,54 +294,21 @@ _JOINED: dict[str, Callable[[Iterable[Any]], Cell]] = {
 }
 
 
-def column_reader(column: Column, plan: Plan, path: Path) -> ColumnReader:
-    """Return a path, and the function that reads a cell from the values there."""
-    if path.fields:
-        return path, partial(_read_calls, path=path)
-    read = _value_reader(column, plan, path)
-    return path, partial(_read_values, read=read, join=_JOINED.get(column.kind))
-
-
-def _value_reader(column: Column, plan: Plan, path: Path) -> Callable[[bytes], Cell]:
-    """Return the function that reads a value of a path."""
-    if column.kind == "marker":
-        return partial(_read_marker, word=path.word or "", prefix=path.prefix)
-    if column.kind == "count":
-        return partial(_read_count, column=column)
-    if column.kind == "number":
-        return partial(_read_number, divisor=path.divisor, skips_zero=path.skips_zero)
-    if column.kind == "timestamp":
-        return partial(_read_timestamp, unit=plan.created_unit)
-    if column.kind == "timestamp_problem":
-        return partial(_read_timestamp_problem, unit=plan.created_unit)
-    return _READERS[column.kind]
-
-
-def _read_values(
-    values: list[Value],
-    read: Callable[[bytes], Cell],
-    join: Callable[[Iterable[Any]], Cell] | None,
-) -> Cell:
+def _read_values(values: list[Value], column: Column, path: Path, unit: str) -> Cell:
     """Read the values at the end of a path as one cell."""
+    if path.fields:
+        return _read_calls(values, path)
     cells = []
-    for raw, path in values:
+    for raw, place in values:
         try:
-            cell = read(raw)
+            cell = _read_value(raw, column, path, unit)
         except LineError as error:
-            raise error.below(path) from None
+            raise error.below(place) from None
         if cell is not None:
             cells.append(cell)
     if not cells:
         return None
-    return join(cells) if join else cells[0]
-
-
-def _read_calls(values: list[Value], path: Path) -> Cell:
-    """Read tool calls; a single one without name and arguments is null."""
-    calls = [_read_call(value, path.fields) for value in values]
-    if path.steps.items is None:
-        return [call for call in calls if call["name"] or call["arguments"]] or None
-    return calls or (None if path.steps.items.key else [])
+    return _JOINED[column.kind](cells) if column.kind in _JOINED else cells[0]
 
 
 # Cells that are read only if no later path has another one.
@@ -358,22 +317,27 @@ _EMPTY_IS_NULL = {"marker", "timestamp_problem"}
 
 
 def read_cell(
-    column: Column, readers: Sequence[ColumnReader], response: Response, choice: Node
+    column: Column,
+    paths: Iterable[Path],
+    response: Response,
+    choice: Node,
+    created_unit: str,
 ) -> Cell:
     """Read the first value on the paths of a column.
 
     After a last resort nothing is an error.
     """
-    last_resort = _LAST_RESORTS.get(column.kind)
     found = None
-    for path, read in readers:
+    for path in paths:
+        node = response.start(path, choice)
+        read = partial(_read_values, column=column, path=path, unit=created_unit)
         try:
-            cell = _read_path(response.start(path, choice), column, path, read)
+            cell = None if node is None else _read_path(node, column, path, read)
         except LineError:
             if not path.takes_any_shape and found is None:
                 raise
             continue
-        if cell is not None and cell != last_resort:
+        if cell is not None and cell != _LAST_RESORTS.get(column.kind):
             found = cell
             break
         found = found if cell is None else cell
@@ -384,11 +348,9 @@ def read_cell(
 
 
 def _read_path(
-    node: Node | None, column: Column, path: Path, read: Callable[[list[Value]], Cell]
+    node: Node, column: Column, path: Path, read: Callable[[list[Value]], Cell]
 ) -> Cell:
     """Read the values at the end of a path, or their sum with others."""
-    if node is None:
-        return None
     values = values_at(node, path.steps)
     if path.passes_objects and values and values[0].raw[0] == ord("{"):
         return None

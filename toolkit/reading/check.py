@@ -5,6 +5,7 @@ No finding rejects a line: real providers send all of them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import polars as pl
@@ -23,6 +24,8 @@ from toolkit.reading.sources import Exports, resolve_lines
 from toolkit.schema.validation import validate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
     from toolkit.reading.load import Loaded
@@ -54,11 +57,7 @@ _PROMPT, _COMPLETION, _TOTAL, _REASONING = (
 # xAI counts the reasoning beside the completion.
 _IS_REASONING_APART = (_TOTAL == _PROMPT + _COMPLETION + _REASONING).fill_null(False)
 _HAS_ANSWER = (pl.col("content_chars") > 0) | (pl.col("tool_calls").list.len() > 0)
-_IS_UNDATED, _PROBLEM = pl.col("created").is_null(), pl.col("usage_problem")
-_IS_STREAMED, _HAS_END = (
-    pl.col("chunk_count") > 0,
-    pl.col("finish_reason").is_not_null(),
-)
+_IS_STREAMED = pl.col("chunk_count") > 0
 _USAGE_PROBLEMS = {
     "iterations": "with steps that their usage leaves out (tokens are lower bounds)",
     "fast_mode": "in fast mode, which has other rates",
@@ -67,94 +66,66 @@ _USAGE_PROBLEMS = {
     "billed_units": "that are billed by other counts than their tokens",
 }
 
-# Code, description, and the condition on the first row of a response.
-_UNUSUAL: tuple[tuple[str, str, pl.Expr], ...] = (
-    ("undated", "responses without a date (see created_path)", _IS_UNDATED),
-    (
-        "no_time_zone",
-        "responses undated for lack of a time zone: log UTC, or an offset",
-        pl.col("created_problem") == "no_time_zone",
-    ),
-    ("without_usage", "responses without total_tokens", _TOTAL.is_null()),
-    (
-        "streamed_without_usage",
-        "streamed responses that end without usage: ask for it with "
-        'stream_options={"include_usage": true}',
-        _IS_STREAMED
-        & _HAS_END
-        & ~reports_usage()
-        & pl.col("api").is_in(["chat", "text"]),
-    ),
-    (
-        "zero_usage",
-        "responses that report 0 tokens and have an answer: the usage is a placeholder",
-        (pl.max_horizontal(_PROMPT, _COMPLETION, _TOTAL) == 0) & _HAS_ANSWER,
-    ),
-    (
-        "negative_cost",
-        "responses that report a cost below 0: it is not a cost",
-        pl.col("reported_cost") < 0,
-    ),
-    *(
-        (code, f"responses {words}: their cost is unknown", pl.lit(code) == _PROBLEM)
+# Each finding by its code, in the order in which they are shown.
+_WORDS = {
+    "undated": "responses without a date (see created_path)",
+    "no_time_zone": "responses undated for lack of a time zone: log UTC, or an offset",
+    "without_usage": "responses without total_tokens",
+    "streamed_without_usage": "streamed responses that end without usage: ask for it "
+    'with stream_options={"include_usage": true}',
+    "zero_usage": "responses that report 0 tokens and have an answer: the usage is a "
+    "placeholder",
+    "negative_cost": "responses that report a cost below 0: it is not a cost",
+    **{
+        code: f"responses {words}: their cost is unknown"
         for code, words in _USAGE_PROBLEMS.items()
-    ),
-    ("without_id", "responses without an id", pl.col("response_id").is_null()),
-    ("without_model", "responses without a model", pl.col("model").is_null()),
-    ("without_choices", "responses without choices", pl.col("choice_count") == 0),
-    (
-        "total_differs",
-        "responses whose total is not prompt + completion (of Google's models, the "
-        "difference is thinking)",
-        (_TOTAL != _PROMPT + _COMPLETION) & ~_IS_REASONING_APART,
-    ),
-    (
-        "cached_exceeds_prompt",
-        "responses with more cached tokens than prompt tokens",
-        pl.col("cached_tokens") > _PROMPT,
-    ),
-    (
-        "reasoning_exceeds_completion",
-        "responses with more reasoning tokens than completion tokens",
-        (_REASONING > _COMPLETION) & ~_IS_REASONING_APART,
-    ),
-)
-# Code, description, key, and how many different responses must share it.
-_REPEATED = (
-    ("repeated_id", "responses whose id occurs more than once", "response_id", 2),
-    (
-        "equal_without_id",
-        "identical responses without an id (kept: they may be genuine)",
-        "response_hash",
-        1,
-    ),
-)
-_UNFINISHED = (
-    "unfinished",
-    "streamed responses without an end: they were cut off, or it was not logged; "
-    "tokens that they report are lower bounds, and their cost is unknown",
-)
-_CHANGING_IDS = (
-    "changing_ids",
-    "streams of one chunk without an end: the provider seems to give each chunk an id "
-    "of its own (log each stream on one line)",
-)
-# Of a model: so many of these streams, which are at least half of all. An answer has
-# tens of chunks; a stream that is cut off after the first one is rare.
+    },
+    "without_id": "responses without an id",
+    "without_model": "responses without a model",
+    "without_choices": "responses without choices",
+    "total_differs": "responses whose total is not prompt + completion (of Google's "
+    "models, the difference is thinking)",
+    "cached_exceeds_prompt": "responses with more cached tokens than prompt tokens",
+    "reasoning_exceeds_completion": "responses with more reasoning tokens than "
+    "completion tokens",
+    "repeated_id": "responses whose id occurs more than once",
+    "equal_without_id": "identical responses without an id (kept: they may be genuine)",
+    "unfinished": "streamed responses without an end: they were cut off, or it was not "
+    "logged; tokens that they report are lower bounds, and their cost is unknown",
+    "changing_ids": "streams of one chunk without an end: the provider seems to give "
+    "each chunk an id of its own (log each stream on one line)",
+}
+FINDING_CODES = tuple(_WORDS)
+# What the first row of a response shows.
+_UNUSUAL: dict[str, pl.Expr] = {
+    "undated": pl.col("created").is_null(),
+    "no_time_zone": pl.col("created_problem") == "no_time_zone",
+    "without_usage": _TOTAL.is_null(),
+    "streamed_without_usage": _IS_STREAMED
+    & pl.col("finish_reason").is_not_null()
+    & ~reports_usage()
+    & pl.col("api").is_in(["chat", "text"]),
+    "zero_usage": (pl.max_horizontal(_PROMPT, _COMPLETION, _TOTAL) == 0) & _HAS_ANSWER,
+    "negative_cost": pl.col("reported_cost") < 0,
+    **{code: pl.col("usage_problem") == code for code in _USAGE_PROBLEMS},
+    "without_id": pl.col("response_id").is_null(),
+    "without_model": pl.col("model").is_null(),
+    "without_choices": pl.col("choice_count") == 0,
+    "total_differs": (_TOTAL != _PROMPT + _COMPLETION) & ~_IS_REASONING_APART,
+    "cached_exceeds_prompt": pl.col("cached_tokens") > _PROMPT,
+    "reasoning_exceeds_completion": (_REASONING > _COMPLETION) & ~_IS_REASONING_APART,
+}
+# Of a model: so many streams of one chunk, which are at least half of all. An answer
+# has tens of chunks; a stream that is cut off after the first one is rare.
 _MANY_STREAMS = 10
-FINDING_CODES = (
-    *(code for code, _, _ in _UNUSUAL),
-    *(code for code, *_ in _REPEATED),
-    *(code for code, _ in (_UNFINISHED, _CHANGING_IDS)),
-)
 # The place of a response as one number: its log, and its line in it.
 _LINE_BITS = 40
 _PLACE = pl.col("log_id").cast(pl.Int64) * 2**_LINE_BITS + pl.col("line")
 # The columns that a check needs of each response: some hundred bytes.
 _FINDING_COLUMNS = sorted(
-    {"log_id", "source", "line", "choice_position", "response_id", "response_hash"}
-    | {"model", "chunk_count", "finish_reason"}
-    | {name for _, _, is_unusual in _UNUSUAL for name in is_unusual.meta.root_names()}
+    {"log_id", "line", "choice_position", "response_id", "response_hash", "model"}
+    | {"chunk_count", "finish_reason"}
+    | {name for shows in _UNUSUAL.values() for name in shows.meta.root_names()}
 )
 
 
@@ -203,35 +174,24 @@ def check(sources: Sources, **options: Unpack[ReadOptions]) -> CheckResult:
         seen.append(rows.select(_FINDING_COLUMNS))
     builder.warn_of_tags()
     builder.warn_of_copies()
-    return CheckResult(
-        builder.frame(),
-        builder.rejects(),
-        failures,
-        _findings(pl.concat(seen).lazy()),
-        reader.passed_over,
-    )
+    ledger = builder.frame()
+    findings = _findings(pl.concat(seen).lazy(), ledger)
+    rejects, passed_over = builder.rejects(), reader.passed_over
+    return CheckResult(ledger, rejects, failures, findings, passed_over)
 
 
 def summarize_exports(exports: Exports) -> CheckResult:
     """Build the result for exports from what their files say, without checking them."""
-    return CheckResult(
-        exports.ledger,
-        export_reject_counts(exports),
-        [],
-        _findings(scan(exports)),
-        {},
-    )
+    findings = _findings(scan(exports), exports.ledger)
+    return CheckResult(exports.ledger, export_reject_counts(exports), [], findings, {})
 
 
 def summarize_loaded(loaded: Loaded) -> CheckResult:
     """Build the result for logs that were loaded: their rows are validated already."""
-    return CheckResult(
-        loaded.ledger,
-        rank_counts(reject_counts(loaded.rejects)),
-        [],
-        _findings(pl.DataFrame(loaded.choices.select(_FINDING_COLUMNS)).lazy()),
-        loaded.passed_over,
-    )
+    choices = pl.DataFrame(loaded.choices.select(_FINDING_COLUMNS))
+    findings = _findings(choices.lazy(), loaded.ledger)
+    rejects = rank_counts(reject_counts(loaded.rejects))
+    return CheckResult(loaded.ledger, rejects, [], findings, loaded.passed_over)
 
 
 def _frame_failures(frame: pl.DataFrame, table: Table) -> list[str]:
@@ -270,69 +230,39 @@ def _sum_failures(choices: pl.LazyFrame, ledger: pl.DataFrame) -> list[str]:
     ]
 
 
-def _findings(choices: pl.LazyFrame) -> list[Finding]:
+def _findings(choices: pl.LazyFrame, ledger: pl.DataFrame) -> list[Finding]:
     """Count what is unusual in choices, in one pass as far as rows show it alone."""
-    rows = choices.filter(first_choice())
-    counts = rows.select(
+    counts = _first_rows(choices).select(
         pl.struct(is_unusual.sum(), pl.when(is_unusual).then(_PLACE).min()).alias(code)
-        for code, _, is_unusual in _UNUSUAL
-    ).collect(engine="streaming")
-    found = [
-        (code, words, *counts[code].item().values()) for code, words, _ in _UNUSUAL
-    ]
-    for code, words, key, distinct in _REPEATED:
-        found.append((code, words, *_repeated(rows, key, distinct)))
-    found.append((*_UNFINISHED, *_unfinished(choices)))
-    found.append((*_CHANGING_IDS, *_changing_ids(rows)))
-    places = _places_of(rows, [first for *_, count, first in found if count])
-    return [
-        Finding(code, words, count, places[first])
-        for code, words, count, first in found
-        if count
-    ]
-
-
-def _places_of(rows: pl.LazyFrame, firsts: list[int]) -> dict[int, str]:
-    """Return places as text: source and line."""
-    if not firsts:
-        return {}
-    expected = pl.Series(firsts, dtype=pl.Int64).implode()
-    # pl.format panics if a filter has left chunks of a column empty.
-    written = (pl.col("source") + ":" + pl.col("line").cast(pl.String)).alias("written")
-    found = rows.filter(_PLACE.is_in(expected)).select(_PLACE.alias("place"), written)
-    return dict(found.collect(engine="streaming").iter_rows())
-
-
-def _unfinished(choices: pl.LazyFrame) -> tuple[int, int | None]:
-    """Count the streams with an unfinished choice, and find the place of the first."""
-    places = choices.filter(is_unfinished()).select(_PLACE.alias("place"))
-    total = places.select(pl.n_unique("place"), first=pl.min("place"))
-    return total.collect(engine="streaming").row(0)
-
-
-def _changing_ids(rows: pl.LazyFrame) -> tuple[int, int | None]:
-    """Count the streams of one chunk of models that have many, and find the first."""
-    has_id = pl.col("response_id").is_not_null()
-    is_single = is_unfinished() & has_id & (pl.col("chunk_count") == 1)
-    models = rows.filter(_IS_STREAMED).group_by("model")
-    counts = models.agg(
-        pl.len().alias("streams"),
-        is_single.sum().alias("single"),
-        _PLACE.filter(is_single).min().alias("first"),
-    ).filter(
-        pl.col("single") >= pl.max_horizontal(_MANY_STREAMS, pl.col("streams") / 2)
+        for code, is_unusual in _UNUSUAL.items()
     )
-    total = counts.select(pl.col("single").sum(), pl.col("first").min())
-    return total.collect(engine="streaming").row(0)
+    counted = counts.collect(engine="streaming").row(0, named=True)
+    found = {code: (*pair.values(),) for code, pair in counted.items()}
+    for code, search in _SEARCHES.items():
+        found[code] = search(choices).collect(engine="streaming").row(0)
+    # The ledger of an export has the present name of a log that was renamed.
+    sources = dict(ledger.select("log_id", "source").iter_rows())
+    findings = []
+    for code, (count, place) in found.items():
+        if count:
+            first = f"{sources[place >> _LINE_BITS]}:{place % 2**_LINE_BITS}"
+            findings.append(Finding(code, _WORDS[code], count, first))
+    return findings
 
 
-def _repeated(rows: pl.LazyFrame, key: str, distinct: int) -> tuple[int, int | None]:
+def _first_rows(choices: pl.LazyFrame) -> pl.LazyFrame:
+    """Return one row per response."""
+    return choices.filter(first_choice())
+
+
+def _repeated(choices: pl.LazyFrame, key: str, distinct: int) -> pl.LazyFrame:
     """Count the responses that share a key, and find the place of the first.
 
-    First the keys that occur more than once are found: that takes eight bytes per row.
+    So many of them must differ. First the keys that occur more than once are found:
+    that takes eight bytes per row.
     """
     has_id = pl.col("response_id").is_not_null()
-    rows = rows.filter(has_id if key == "response_id" else ~has_id)
+    rows = _first_rows(choices).filter(has_id if key == "response_id" else ~has_id)
     hashes = pl.col(key).hash()
     keys = rows.select(hashes).collect(engine="streaming")[key].sort()
     repeated = keys.filter(keys == keys.shift(1)).unique()
@@ -346,5 +276,34 @@ def _repeated(rows: pl.LazyFrame, key: str, distinct: int) -> tuple[int, int | N
         )
         .filter(pl.col("count") > 1, pl.col("distinct") >= distinct)
     )
-    total = groups.select(pl.col("count").sum(), pl.col("first").min())
-    return total.collect(engine="streaming").row(0)
+    return groups.select(pl.col("count").sum(), pl.col("first").min())
+
+
+def _unfinished(choices: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the streams with an unfinished choice, and find the place of the first."""
+    places = choices.filter(is_unfinished()).select(_PLACE.alias("place"))
+    return places.select(pl.n_unique("place"), first=pl.min("place"))
+
+
+def _changing_ids(choices: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the streams of one chunk of models that have many, and find the first."""
+    has_id = pl.col("response_id").is_not_null()
+    is_single = is_unfinished() & has_id & (pl.col("chunk_count") == 1)
+    models = _first_rows(choices).filter(_IS_STREAMED).group_by("model")
+    counts = models.agg(
+        pl.len().alias("streams"),
+        is_single.sum().alias("single"),
+        _PLACE.filter(is_single).min().alias("first"),
+    ).filter(
+        pl.col("single") >= pl.max_horizontal(_MANY_STREAMS, pl.col("streams") / 2)
+    )
+    return counts.select(pl.col("single").sum(), pl.col("first").min())
+
+
+# What several rows show.
+_SEARCHES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
+    "repeated_id": partial(_repeated, key="response_id", distinct=2),
+    "equal_without_id": partial(_repeated, key="response_hash", distinct=1),
+    "unfinished": _unfinished,
+    "changing_ids": _changing_ids,
+}

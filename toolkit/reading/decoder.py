@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -16,10 +15,8 @@ import pyarrow as pa
 from toolkit import system
 from toolkit.reading.blocks import until_error
 from toolkit.reading.cells import EXPECTED, LATEST_MICROSECOND, MICROSECONDS
-from toolkit.reading.dedup import DUPLICATE_KEY, SeenKeys
 from toolkit.reading.json_values import DEEPEST
 from toolkit.reading.native import KERNEL
-from toolkit.reading.parsed_api import parse_api
 from toolkit.reading.reference_decoder import REPEATED_BYTES, Reference
 from toolkit.schema.tables import (
     MOST_CHUNK_FACTS,
@@ -35,28 +32,16 @@ if TYPE_CHECKING:
 
     from toolkit.errors import SourceError
     from toolkit.reading.blocks import Block, Decoded, Plan
-    from toolkit.reading.parsed_api import ParsedApi
-    from toolkit.schema.api import Api
-    from toolkit.schema.columns import Table
-
-
-@lru_cache(maxsize=16)
-def _parse(table: Table, apis: tuple[Api, ...]) -> list[ParsedApi]:
-    """Return the declarations of APIs with the paths of a table in parts."""
-    return [parse_api(api, table.columns) for api in apis]
 
 
 class _Kernel:
     """The decoder in Rust; it releases the lock of the interpreter while it works."""
 
-    is_parallel = True  # decodes in several threads at once
-
     def __init__(self, plan: Plan, *, is_strict: bool = False) -> None:
         tables = (plan.table, plan.chunks)
         known = {
             "columns": [table.columns for table in tables],
-            "apis": _parse(plan.table, plan.apis)
-            + _parse(plan.chunks, plan.chunk_apis),
+            "apis": plan.parsed_apis,
             "drops_text": plan.content == "drop",
             "envelopes": plan.envelopes,
             "places": plan.places,
@@ -79,38 +64,10 @@ class _Kernel:
 
     def decode(self, block: Block) -> Decoded:
         """Decode the lines of a block."""
-        choices, rejects, lines, blank, pending, rows, chunks = self.kernel.decode(
-            block.log_id,
-            block.source,
-            block.pieces,
-            block.line,
-            block.offset,
-            block.tail,
-            block.growing,
-            block.skipped,
-        )
-        chunk_rows = None if rows is None else pa.record_batch(rows)
+        choices, rejects, chunks, *counts = self.kernel.decode(block)
         tables = (pa.record_batch(choices), pa.record_batch(rejects))
-        return block.decoded(*tables, lines, blank, pending, chunk_rows, chunks)
-
-
-class _KernelSeen:
-    """The keys of the responses that were read so far, kept by the kernel."""
-
-    def __init__(self) -> None:
-        self.seen = KERNEL.Seen()
-
-    def drop_duplicates(self, decoded: Decoded) -> Decoded:
-        """Return the block without the responses that were read before."""
-        choices = decoded.choices
-        kept = self.seen.keep(choices.select(["choice_position", *DUPLICATE_KEY]))
-        if kept is None:
-            return decoded
-        ranges, left_out = kept
-        slices = [choices.slice(start, length) for start, length in ranges]
-        rows = pa.Table.from_batches(slices, choices.schema).combine_chunks()
-        (batch,) = rows.to_batches() or [choices.slice(0, 0)]
-        return decoded._replace(choices=batch, duplicates=left_out)
+        chunk_rows = None if chunks is None else pa.record_batch(chunks)
+        return block.decoded(*tables, chunk_rows, *counts)
 
 
 Decoder: TypeAlias = _Kernel | Reference
@@ -119,11 +76,6 @@ Decoder: TypeAlias = _Kernel | Reference
 def make_decoder(plan: Plan) -> Decoder:
     """Return the fastest decoder that is installed."""
     return Reference(plan) if KERNEL is None else _Kernel(plan)
-
-
-def make_deduplicator() -> SeenKeys | _KernelSeen:
-    """Return the fastest deduplicator that is installed."""
-    return SeenKeys() if KERNEL is None else _KernelSeen()
 
 
 def decode_all(
@@ -135,7 +87,7 @@ def decode_all(
     thread, and two more.
     """
     threads = threads or system.available_cpus()
-    if threads == 1 or not decoder.is_parallel:
+    if threads == 1 or isinstance(decoder, Reference):
         for block in blocks:
             yield block, decoder.decode(block)
         return

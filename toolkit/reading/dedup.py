@@ -7,10 +7,12 @@ Duplicates have the same date, unless it is from their lines.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from toolkit.reading.native import KERNEL
 from toolkit.schema.apis import APIS
 
 if TYPE_CHECKING:
@@ -32,37 +34,42 @@ def is_dated_by_line() -> pl.Expr:
 
 
 class SeenKeys:
-    """The keys of the responses that were read so far; the kernel has its own."""
+    """The keys of the responses that were read so far, as `Seen` of the kernel."""
 
     def __init__(self) -> None:
         self.keys: set[tuple[int, str]] = set()
 
+    def keep(self, rows: pa.RecordBatch) -> tuple[list[tuple[int, int]], int] | None:
+        """Add the responses of rows with their position, hash and id.
+
+        Return the start and length of the rows of each new one, and how many are not;
+        None if all are new. Without an id a response always is.
+        """
+        positions, hashes, ids = (column.to_pylist() for column in rows.columns)
+        firsts = [row for row, position in enumerate(positions) if position == 0]
+        kept: list[tuple[int, int]] = []
+        for start, end in pairwise([*firsts, len(rows)]):
+            key = (hashes[start], ids[start])
+            if ids[start] is None or key not in self.keys:
+                kept.append((start, end - start))
+                self.keys.add(key)
+        return (kept, len(firsts) - len(kept)) if len(kept) < len(firsts) else None
+
+
+class Deduplicator:
+    """Leaves out the responses that were read before."""
+
+    def __init__(self, seen: SeenKeys | None = None) -> None:
+        self.seen = seen or (SeenKeys() if KERNEL is None else KERNEL.Seen())
+
     def drop_duplicates(self, decoded: Decoded) -> Decoded:
         """Return the block without the responses that were read before."""
-        # Imported here: it is slow to import, and the kernel does without.
-        import pyarrow.compute as pc
-
         choices = decoded.choices
-        is_first = pc.equal(choices.column("choice_position"), 0)
-        keys = choices.select(DUPLICATE_KEY).filter(is_first).to_pydict().values()
-        repeated = [
-            place
-            for place, key in enumerate(zip(*keys, strict=True))
-            if not self.add(*key)
-        ]
-        if not repeated:
+        kept = self.seen.keep(choices.select(["choice_position", *DUPLICATE_KEY]))
+        if kept is None:
             return decoded
-        # The number of the response that each row belongs to, from 0.
-        response = pc.subtract(pc.cumulative_sum(is_first.cast(pa.int64())), 1)
-        repeats = pc.is_in(response, value_set=pa.array(repeated, pa.int64()))
-        return decoded._replace(
-            choices=choices.filter(pc.invert(repeats)), duplicates=len(repeated)
-        )
-
-    def add(self, response_hash: int, response_id: str | None) -> bool:
-        """Add a key, and return whether it is new; without an id it always is."""
-        if response_id is None:
-            return True
-        known = len(self.keys)
-        self.keys.add((response_hash, response_id))
-        return len(self.keys) > known
+        ranges, left_out = kept
+        slices = [choices.slice(start, length) for start, length in ranges]
+        rows = pa.Table.from_batches(slices, choices.schema).combine_chunks()
+        (batch,) = rows.to_batches() or [choices.slice(0, 0)]
+        return decoded._replace(choices=batch, duplicates=left_out)

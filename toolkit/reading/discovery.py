@@ -13,23 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from toolkit import system
-from toolkit.errors import (
-    ExportGivenError,
-    NoLogsError,
-    OptionError,
-    OptionTypeError,
-    SourceNotFoundError,
-    UnreadableSourceError,
-    UnsupportedSourceError,
-    as_text,
-    near_miss,
-    plural,
-)
+from toolkit import errors, system
 from toolkit.reading import object_store
 from toolkit.reading.blocks import STDIN, Source, read_errors
 from toolkit.reading.rotations import rotation_set, sort_rotations
@@ -41,6 +28,7 @@ if TYPE_CHECKING:
 
 # Windows calls a pattern invalid.
 _NO_SUCH_NAME = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
+_NO_MATCH = "; the pattern matches nothing"
 _LONGEST_NAME = 255  # bytes of a file name, on all common file systems
 
 
@@ -95,23 +83,28 @@ def find_logs(sources: Sources, *, on_damage: OnDamage = "raise") -> Logs:
     """
     if isinstance(sources, Logs):
         return sources
-    passed_over: Counter[str] = Counter()
-    logs: list[Source] = []
-    seen: set[tuple[int, int] | str] = set()
     names = list_names(sources)
-    for found in chain.from_iterable(_expand(name, on_damage) for name in names):
-        if isinstance(found, str):
-            passed_over[found] += 1
-        elif (identity := found.identity or found.path) not in seen:
-            seen.add(identity)
-            logs.append(found)
+    found = [one for name in names for one in _expand(name, on_damage)]
+    logs: dict[tuple[int, int] | str, Source] = {}
+    for log in _logs_of(found):
+        logs.setdefault(log.identity or log.path, log)
     if not logs:
-        raise OptionError("sources", sources, expected="at least one log")
-    return Logs(names, sort_rotations(logs), dict(passed_over.most_common()))
+        raise errors.OptionError("sources", sources, expected="at least one log")
+    return Logs(names, sort_rotations(logs.values()), _count_passed_over(found))
 
 
 # A log, or of what is not one, what it is counted as.
 _Found: TypeAlias = "Source | str"
+
+
+def _logs_of(found: Iterable[_Found]) -> list[Source]:
+    """Return the logs of what was found."""
+    return [one for one in found if isinstance(one, Source)]
+
+
+def _count_passed_over(found: Iterable[_Found]) -> dict[str, int]:
+    """Count what was found and is not a log, the most frequent kind first."""
+    return dict(Counter(one for one in found if isinstance(one, str)).most_common())
 
 
 def list_names(sources: Sources) -> list[str]:
@@ -161,91 +154,87 @@ def _is_content(name: str) -> bool:
     return False
 
 
-class _ContentGivenError(OptionError):
+class _ContentGivenError(errors.OptionError):
     """Text that is no path; it may be the content of a log, and is not shown."""
 
     def _describe(self, value: object) -> str:
-        return f"text of {plural(len(str(value)), 'character')} that is no path"
+        size = errors.plural(len(str(value)), "character")
+        return f"text of {size} that is no path"
 
 
-def _wrong_type(given: object, hint: str) -> OptionTypeError:
+def _wrong_type(given: object, hint: str) -> errors.OptionTypeError:
     """Build the error for sources that are not names of logs."""
     expected = "a path, a directory, a glob, or a list of them"
-    return OptionTypeError("sources", given, expected=expected, hint=hint)
+    return errors.OptionTypeError("sources", given, expected=expected, hint=hint)
 
 
-def _expand(name: str, on_damage: OnDamage) -> Iterator[_Found]:
-    """Yield the logs of one name, and the kinds of files that are not logs."""
+def _expand(name: str, on_damage: OnDamage) -> list[_Found]:
+    """Return the logs of one name, and the kinds of files that are not logs."""
     if name == STDIN:
-        yield Source(STDIN, None)
-    elif object_store.is_uri(name):
-        yield from _expand_uri(name)
-    elif object_store.ADDRESS.match(name):
-        raise UnsupportedSourceError(name)
-    elif _exists(name):
-        yield from _expand_path(name, on_damage)
-    elif glob.has_magic(name):
-        yield from _expand_glob(name, on_damage)
-    else:
-        raise SourceNotFoundError(name, hint=_missing_hint(name))
+        return [Source(STDIN, None)]
+    if object_store.is_uri(name):
+        return _expand_uri(name)
+    if object_store.ADDRESS.match(name):
+        raise errors.UnsupportedSourceError(name)
+    found = _expand_path(name, on_damage)
+    if found is not None:
+        return found
+    if glob.has_magic(name):
+        return _expand_glob(name, on_damage)
+    raise errors.SourceNotFoundError(name, hint=_missing_hint(name))
 
 
-def _exists(name: str) -> bool:
-    """Return whether a name exists, even as a broken link."""
+def _expand_path(name: str, on_damage: OnDamage) -> list[_Found] | None:
+    """Return a file, or what is below a directory; None if there is no such name."""
     try:
-        os.lstat(name)
+        status = os.stat(name)  # noqa: PTH116 - the name is kept as it was given
     except ValueError:  # a NUL byte
-        return False
+        return None
     except OSError as error:
-        if error.errno in _NO_SUCH_NAME:
-            return False
-        raise UnreadableSourceError(name, cause=error) from error
-    return True
-
-
-def _expand_path(name: str, on_damage: OnDamage) -> Iterator[_Found]:
-    """Yield a file, or what is below a directory."""
-    status = _status_of(name)
+        if error.errno not in _NO_SUCH_NAME:
+            raise errors.UnreadableSourceError(name, cause=error) from error
+        if os.path.islink(name):  # noqa: PTH114 - a name, not a path
+            raise errors.SourceNotFoundError(name, hint=" (a broken link)") from None
+        return None
     if not stat.S_ISDIR(status.st_mode):
-        yield describe_file(name, status)
-    elif is_export(name):
-        raise ExportGivenError(name)
-    else:
-        yield from _require_logs(name, _walk(name, on_damage, set()))
+        return [describe_file(name, status)]
+    if is_export(name):
+        raise errors.ExportGivenError(name)
+    found = list(_walk(name, on_damage, {_identity(status)}))
+    if not _logs_of(found):
+        raise errors.NoLogsError(name, passed_over=_count_passed_over(found))
+    return found
 
 
-def _require_logs(name: str, contents: Iterable[_Found]) -> Iterator[_Found]:
-    """Yield what a directory contains; raise at the end if there is no log."""
-    passed_over: Counter[str] = Counter()
-    has_logs = False
-    for found in contents:
-        if isinstance(found, str):
-            passed_over[found] += 1
-        else:
-            has_logs = True
-        yield found
-    if not has_logs:
-        raise NoLogsError(name, passed_over=dict(passed_over.most_common()))
-
-
-def _expand_glob(pattern: str, on_damage: OnDamage) -> Iterator[_Found]:
-    """Yield what a pattern matches; a directory without logs is skipped."""
-    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
-    if not matches:
-        raise SourceNotFoundError(pattern, hint="; the pattern matches nothing")
-    empty: list[NoLogsError] = []
-    for match in map(system.portable, matches):
+def _expand_glob(pattern: str, on_damage: OnDamage) -> list[_Found]:
+    """Return what a pattern matches; a directory without logs is skipped."""
+    found: list[_Found] = []
+    problem: errors.SourceError = errors.SourceNotFoundError(pattern, hint=_NO_MATCH)
+    for match in matches_of(pattern):
         try:
-            yield from _expand_path(match, on_damage)
-        except NoLogsError as error:
-            empty.append(error)
-    if len(empty) == len(matches):
-        raise empty[-1]
+            found += _expand_path(match, on_damage) or ()
+        except errors.NoLogsError as error:
+            found += Counter(error.passed_over).elements()
+            problem = error
+    if not _logs_of(found):
+        raise problem
+    return found
+
+
+def matches_of(pattern: str) -> list[str]:
+    """Return the names of files and directories that a pattern matches."""
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - names, not paths
+    return [system.portable(name) for name in found]
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """Return what a file is known by, whatever its name: device and inode."""
+    return status.st_dev, status.st_ino
 
 
 def describe_file(name: str, status: os.stat_result) -> Source:
     """Return a file as a source of bytes."""
-    identity = (status.st_dev, status.st_ino)
+    identity = _identity(status)
     if not stat.S_ISREG(status.st_mode):
         return Source(name, None, identity=identity)
     times = (status.st_mtime_ns, status.st_ctime_ns)
@@ -256,16 +245,6 @@ def describe_file(name: str, status: os.stat_result) -> Source:
 def _describe_object(stored: object_store.StoredObject) -> Source:
     """Return an object of a store as a source of bytes."""
     return Source(stored.uri, stored.size, (stored.etag,))
-
-
-def _status_of(name: str) -> os.stat_result:
-    """Return the status of a file, following links."""
-    try:
-        return os.stat(name)  # noqa: PTH116 - the name is kept as it was given
-    except FileNotFoundError:
-        raise SourceNotFoundError(name, hint=" (a broken link)") from None
-    except OSError as error:
-        raise UnreadableSourceError(name, cause=error) from error
 
 
 def is_export(name: str) -> bool:
@@ -286,27 +265,26 @@ def is_export(name: str) -> bool:
         return False  # opening it raises the error
 
 
-def _expand_uri(uri: str) -> Iterator[_Found]:
-    """Yield an object, those that a pattern matches, or what is below a prefix."""
+def _expand_uri(uri: str) -> list[_Found]:
+    """Return an object, those that a pattern matches, or what is below a prefix."""
     is_pattern = glob.has_magic(uri)
     with read_errors(uri):
         stored = None if uri.endswith("/") else object_store.find_object(uri)
         if stored is not None:
-            yield _describe_object(stored)
-            return
+            return [_describe_object(stored)]
         if not is_pattern and is_export(uri):
-            raise ExportGivenError(uri)
+            raise errors.ExportGivenError(uri)
         name = uri.rstrip("/")
-        listed = objects_like(uri if is_pattern else f"{name}/")
+        prefix = f"{name}/"
+        listed = objects_like(uri if is_pattern else prefix)
     found = list(_matching_objects(listed, name.split("/")))
-    if not is_pattern:
-        if not listed:
-            raise SourceNotFoundError(name, hint=", and nothing below it")
-        yield from _require_logs(f"{name}/", found)
-    elif any(isinstance(one, Source) for one in found):
-        yield from found
-    else:
-        raise SourceNotFoundError(uri, hint="; the pattern matches nothing")
+    if _logs_of(found):
+        return found
+    if is_pattern:
+        raise errors.SourceNotFoundError(uri, hint=_NO_MATCH)
+    if not listed:
+        raise errors.SourceNotFoundError(name, hint=", and nothing below it")
+    raise errors.NoLogsError(prefix, passed_over=_count_passed_over(found))
 
 
 def _matching_objects(
@@ -350,17 +328,12 @@ def _walk(
     directory: str, on_damage: OnDamage, visited: set[tuple[int, int]]
 ) -> Iterator[_Found]:
     """Yield what is below a directory in sorted order; each directory once."""
-    status = _status_of(directory)
-    here = (status.st_dev, status.st_ino)
-    if here in visited:
-        return
-    visited.add(here)
     try:
         names = sorted(os.listdir(directory))  # noqa: PTH208 - names, not paths
     except OSError as error:
         was_named = len(visited) == 1
         if was_named or on_damage == "raise":
-            raise UnreadableSourceError(directory, cause=error) from error
+            raise errors.UnreadableSourceError(directory, cause=error) from error
         yield f"{Path(directory).name}/ ({error.strerror})"
         return
     for name in names:
@@ -375,10 +348,12 @@ def _walk(
             elif on_damage == "collect":
                 yield f"{name} ({error.strerror})"
             else:
-                raise UnreadableSourceError(path, cause=error) from error
+                raise errors.UnreadableSourceError(path, cause=error) from error
             continue
         if stat.S_ISDIR(status.st_mode):
-            yield from _walk(path, on_damage, visited)
+            if (identity := _identity(status)) not in visited:
+                visited.add(identity)
+                yield from _walk(path, on_damage, visited)
         elif not stat.S_ISREG(status.st_mode):
             yield "pipes, sockets or devices"
         elif _is_log_name(name):
@@ -395,7 +370,7 @@ def _is_log_name(name: str) -> bool:
 def _ending(name: str) -> str:
     """Return the ending of a name as a pattern: ``*.json.gz``."""
     suffixes = "".join(Path(name).suffixes[-2:])
-    return as_text(f"*{suffixes}" if suffixes else name)
+    return errors.as_text(f"*{suffixes}" if suffixes else name)
 
 
 def _missing_hint(name: str) -> str:
@@ -409,6 +384,6 @@ def _missing_hint(name: str) -> str:
     except OSError:
         return ""
     close = get_close_matches(missing.name, names, n=1)
-    if missing != path and not close:
-        return f"; there is no directory {missing}"
-    return near_miss(str(missing), [str(missing.parent / close[0])]) if close else ""
+    if close:
+        return errors.near_miss(str(missing), [str(missing.parent / close[0])])
+    return "" if missing == path else f"; there is no directory {missing}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -48,27 +49,22 @@ def open_source(
             file = object_store.open_object(source.path, start, etag=etag)
         else:
             unbuffered = Path(source.path).open("rb", buffering=0)  # noqa: SIM115
-            if start:  # a pipe cannot seek
-                unbuffered.seek(start)
             file = cast("BinaryIO", unbuffered)
+            if start:  # a pipe cannot seek
+                file.seek(start)
     with file:
         yield file
 
 
 def iter_blocks(
-    source: Source,
-    log_id: int,
-    *,
-    max_line_bytes: int,
-    block_bytes: int | None = None,
-    on_damage: OnDamage = "raise",
+    source: Source, log_id: int, max_line_bytes: int, on_damage: OnDamage = "raise"
 ) -> Iterator[Block]:
     """Yield a log as blocks of whole lines, in order, with line numbers and offsets.
 
     A damaged log raises an error at the damage; with ``"collect"`` the blocks end
     before it, and a last one without data has the error.
     """
-    framer = Framer(log_id, source.name, max_line_bytes, block_bytes or BLOCK_BYTES)
+    framer = Framer(log_id, source.name, max_line_bytes, BLOCK_BYTES)
     stream = _read(source, framer, verify_first=on_damage == "collect")
     yield from framer.frame(stream, on_damage)
 
@@ -82,6 +78,7 @@ def _read(source: Source, framer: Framer, *, verify_first: bool) -> Iterator[byt
         yield from iter_chunks(feed, verify_first=verify_first)
 
 
+@dataclass
 class Framer:
     """Cuts a stream of bytes into blocks of whole lines, without copying most of them.
 
@@ -89,26 +86,23 @@ class Framer:
     than the limit only the length and the last byte.
     """
 
-    def __init__(
-        self, log_id: int, name: str, max_line_bytes: int, block_bytes: int
-    ) -> None:
-        self.log_id = log_id
-        self.name = name
-        self.longest = max_line_bytes
-        self.block_bytes = block_bytes
-        self.pieces: list[Piece] = []  # whole lines
-        self.size = 0  # bytes in them
-        self.ended = 0  # lines in them
-        self.rest: list[bytes] = []  # the unfinished line behind them
-        self.unfinished = 0  # bytes in it
-        self.is_too_long = False  # then `rest` has only its last byte
-        self.line = 1
-        self.offset = 0  # of the first byte in pieces
-        self.uncounted = 0  # bytes before it that no block has counted
-        self.gaps: list[tuple[int, int]] = []  # see `Block`
-        self.head = b""  # the beginning of the log, until a block carries it
-        self.growing = False
-        self.position: Callable[[], int] = int
+    log_id: int
+    name: str
+    max_line_bytes: int
+    block_bytes: int
+    pieces: list[Piece] = field(default_factory=list)  # whole lines
+    size: int = 0  # bytes in them
+    ended: int = 0  # lines in them
+    rest: list[bytes] = field(default_factory=list)  # the unfinished line behind them
+    unfinished: int = 0  # bytes in it
+    is_too_long: bool = False  # then `rest` has only its last byte
+    line: int = 1
+    offset: int = 0  # of the first byte in pieces
+    uncounted: int = 0  # bytes before it that no block has counted
+    gaps: list[tuple[int, int]] = field(default_factory=list)  # see `Block`
+    head: bytes = b""  # the beginning of the log, until a block carries it
+    growing: bool = False
+    position: Callable[[], int] = int
 
     def frame(
         self, stream: Iterable[bytes], on_damage: OnDamage = "raise"
@@ -130,7 +124,7 @@ class Framer:
         elif self.size or self.unfinished or self.uncounted or self.gaps:
             yield self.cut(tail=True)
         for error in errors:
-            yield self.block((), 0, tail=True, error=str(error))
+            yield self.block((), 0)._replace(tail=True, error=str(error))
 
     def skip_mark(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the bytes of a log without the byte-order mark at its start."""
@@ -160,7 +154,7 @@ class Framer:
         if self.size >= self.block_bytes or (self.size and self.gaps):
             yield self.cut()
         # One byte more than the limit may be the CR of a line end.
-        if self.unfinished > self.longest + 1:
+        if self.unfinished > self.max_line_bytes + 1:
             if self.size:
                 yield self.cut()
             self.is_too_long = True
@@ -188,8 +182,8 @@ class Framer:
         """Return the block of the unfinished line, which is too long."""
         last = self.rest[0] + end
         size = self.unfinished + len(end)
-        line_end = last.endswith(b"\n") + last.endswith(b"\r\n")
-        block = self.block((), size, tail=tail, skipped=size - line_end)
+        length = size - last.endswith(b"\n") - last.endswith(b"\r\n")
+        block = self.block((), size)._replace(tail=tail, skipped=length)
         self.line += last.endswith(b"\n")
         self.rest, self.unfinished, self.is_too_long = [], 0, False
         return block
@@ -211,39 +205,19 @@ class Framer:
                 self.gaps.append((at, dropped - 1))
                 self.rest = [b" "]
             self.end_line(b"")
-        block = self.block(tuple(self.pieces), self.size, tail=tail)
+        block = self.block(tuple(self.pieces), self.size)._replace(tail=tail)
         self.line += self.ended
         self.pieces, self.size, self.ended = [], 0, 0
         return block
 
-    def block(
-        self,
-        pieces: tuple[Piece, ...],
-        size: int,
-        *,
-        tail: bool = False,
-        skipped: int | None = None,
-        error: str | None = None,
-    ) -> Block:
+    def block(self, pieces: tuple[Piece, ...], size: int) -> Block:
         """Build a block, and move the offset past it."""
         gaps = tuple(gap for gap in self.gaps if gap[0] < size)
         self.gaps = [(at - size, dropped) for at, dropped in self.gaps if at >= size]
         size_in_log = size + sum(dropped for _, dropped in gaps)
-        block = Block(
-            self.log_id,
-            self.name,
-            pieces,
-            self.line,
-            self.offset,
-            size_in_log + self.uncounted,
-            self.position(),
-            tail,
-            self.growing,
-            skipped,
-            self.head,
-            error,
-            gaps,
-        )
+        place = (self.log_id, self.name, pieces, self.line, self.offset)
+        sizes = (size_in_log + self.uncounted, self.position())
+        block = Block(*place, *sizes, growing=self.growing, head=self.head, gaps=gaps)
         self.head = b""
         self.offset += size_in_log
         self.uncounted = 0

@@ -222,7 +222,7 @@ def _apis() -> tuple[list[ParsedApi], set[str]]:
     paths = [(api, tests[0].path) for api in apis for tests in api.tests]
     fields = {at.steps.keys[0] for _, at in paths if at.root == "response"}
     fields |= {api.choices for api, at in paths if at.root == "choice"}
-    return [parse_api(api, ()) for api in apis], fields
+    return [parse_api(api) for api in apis], fields
 
 
 def _is_response(found: Mapping[str, Any]) -> bool:

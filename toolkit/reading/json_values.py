@@ -17,7 +17,7 @@ import msgspec
 from toolkit.schema.tables import MOST_ITEMS, REJECT_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from toolkit.schema.paths import Items, Steps
 
@@ -68,42 +68,32 @@ def wrong_type(expected: str, raw: bytes, path: Keys = ()) -> LineError:
 class Node:
     """One JSON object of a line; values stay raw until they are read.
 
-    Missing and null are the same: `get` and `child` return None for both.
+    Missing and null are the same: `get` returns None for both.
     """
 
-    __slots__ = ("children", "fields", "path", "raw")
+    __slots__ = ("fields", "path", "raw")
 
     def __init__(self, raw: bytes | msgspec.Raw, path: Keys = ()) -> None:
         self.raw = raw
         self.path = path
         self.fields = _object(raw)
-        self.children: dict[str, Node | None] = {}
 
     def get(self, key: str) -> bytes | None:
         """Return the raw JSON of a field."""
-        value = self.fields.get(key)
-        if value is None:
-            return None
-        raw = bytes(value)
+        raw = bytes(self.fields.get(key, b"null"))
         return None if raw == b"null" else raw
 
-    def child(self, key: str) -> Node | None:
-        """Return a field that must be an object if it is present."""
-        if key not in self.children:
-            raw = self.get(key)
-            if raw is not None and raw[0] != ord("{"):
-                raise wrong_type("an object", raw, (*self.path, key))
-            self.children[key] = None if raw is None else Node(raw, (*self.path, key))
-        return self.children[key]
-
     def find(self, keys: Sequence[str]) -> bytes | None:
-        """Return the raw JSON at the end of a path."""
+        """Return the raw JSON at the end of a path; all before it must be objects."""
         node = self
         for key in keys[:-1]:
-            below = node.child(key)
-            if below is None:
+            raw = node.get(key)
+            path = (*node.path, key)
+            if raw is None:
                 return None
-            node = below
+            if raw[0] != ord("{"):
+                raise wrong_type("an object", raw, path)
+            node = Node(raw, path)
         return node.get(keys[-1])
 
 
@@ -127,14 +117,19 @@ def too_many(most: int, path: Keys) -> LineError:
 
 def _count_items(raw: bytes) -> int:
     """Count the items of a JSON list that is not empty, in little memory."""
-    punctuation = _STRINGS.sub(b"", raw).translate(None, _NOT_PUNCTUATION)
-    depth = commas = 0
-    for sign in punctuation:
-        if sign == ord(","):
-            commas += depth == 1
-        else:
-            depth += 1 if sign in b"[{" else -1
-    return commas + 1
+    signs = _punctuation(raw)
+    pairs = zip(signs, _depths(signs), strict=True)
+    return 1 + sum(sign == ord(",") and depth == 1 for sign, depth in pairs)
+
+
+def _punctuation(raw: bytes) -> bytes:
+    """Return the brackets and commas outside strings."""
+    return _STRINGS.sub(b"", raw).translate(None, _NOT_PUNCTUATION)
+
+
+def _depths(signs: bytes) -> Iterator[int]:
+    """Yield how many brackets are open after each sign."""
+    return accumulate((sign in b"[{") - (sign in b"]}") for sign in signs)
 
 
 class Value(NamedTuple):
@@ -210,16 +205,11 @@ def is_of_type(raw: bytes, type_name: str) -> bool:
     return json_type(raw).endswith(f" {type_name}")
 
 
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
 def _is_too_deep(raw: bytes) -> bool:
     """Return whether brackets outside strings are nested deeper than 512 levels."""
     if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
         return False
-    brackets = _STRINGS.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    steps = (1 if bracket in b"[{" else -1 for bracket in brackets)
-    return max(accumulate(steps), default=0) > DEEPEST
+    return max(_depths(_punctuation(raw)), default=0) > DEEPEST
 
 
 def checked_json(raw: bytes) -> bytes:

@@ -22,11 +22,7 @@ from toolkit.formatting.dates import format_moment
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import TableBuilder
 from toolkit.reading.discovery import passed_over_words
-from toolkit.reading.ledger import (
-    LedgerBuilder,
-    rank_counts,
-    reject_counts,
-)
+from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
 from toolkit.reading.log_reader import open_logs
 from toolkit.reading.options import (
     READ_PARAMETERS,
@@ -153,13 +149,12 @@ class Loaded:
 
 
 def _lines(totals: dict[str, int]) -> str:
-    chunks = f", {plural(totals['chunks'], 'further chunk')}"
+    chunks = totals["chunks"]
+    further = f", {plural(chunks, 'further chunk')}" if chunks else ""
     return (
         f"{plural(totals['lines'], 'line')} -> "
         f"{plural(totals['responses'], 'response')} -> "
-        f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank"
-        + chunks
-        * bool(totals["chunks"])
+        f"{plural(totals['choices'], 'choice')}; {totals['blank']:,} blank{further}"
     )
 
 

@@ -11,29 +11,21 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
-from toolkit.errors import (
-    OptionError,
-    OptionTypeError,
-    PassedOverWarning,
-    SlowDecoderWarning,
-    ToolkitError,
-    check_word,
-)
+from toolkit import errors
 from toolkit.reading.blocks import Block, Decoded, Plan, Source, as_pieces, make_plan
-from toolkit.reading.decoder import decode_all, make_decoder, make_deduplicator
+from toolkit.reading.decoder import decode_all, make_decoder
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.discovery import Sources, find_logs, list_names, passed_over_words
 from toolkit.reading.framing import iter_blocks
 from toolkit.reading.native import KERNEL, count_lines
 from toolkit.reading.options import DEFAULTS, Duplicates, OnDamage, ReadOptions
 from toolkit.reading.read_ahead import ReadAhead
-from toolkit.schema.apis import CHUNK_APIS
+from toolkit.schema.apis import ENDS_WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
-# APIs whose last chunk has the form of a response.
-_ENDS_WHOLE = {api.name for api in CHUNK_APIS if api.ends_whole}
 _SLOW_BYTES = 100 * 10**6
 # Smaller logs are read in less time than it takes to begin.
 _LEAST_BYTES = 16 * 1024 * 1024
@@ -58,16 +50,15 @@ class LogReader:
         # Imported here: this imports polars, while another thread may decode the log.
         from toolkit.reading.streams import Streams, put_together
 
-        seen = make_deduplicator() if self.duplicates == "drop" else None
+        seen = Deduplicator() if self.duplicates == "drop" else None
         blocks = self.iter_blocks()
         if self.max_lines is not None:
             blocks = _first_lines(blocks, self.max_lines)
         logs = {log_id: log.path for log_id, log in enumerate(self.logs)}
         streams = Streams(self.plan.table, logs)
         names = self.plan.schema.names
-        taken = None
-        if self.ahead is not None and self.max_lines is None:
-            taken = self.ahead.take(self.plan)
+        ahead = self.ahead if self.max_lines is None else None
+        taken = None if ahead is None else ahead.take(self.plan)
         stream = self.decode(blocks) if taken is None else self._report(taken)
         for decoded in put_together(stream, streams):
             if decoded.choices.num_columns > len(names):
@@ -104,19 +95,15 @@ class LogReader:
 
     def iter_blocks(self) -> Iterator[Block]:
         """Yield the blocks of log after log."""
+        longest = self.plan.max_line_bytes
         for log_id, log in enumerate(self.logs):
-            yield from iter_blocks(
-                log,
-                log_id,
-                max_line_bytes=self.plan.max_line_bytes,
-                on_damage=self.on_damage,
-            )
+            yield from iter_blocks(log, log_id, longest, self.on_damage)
 
     def warn_of_skipped_files(self) -> None:
         """Warn once about files in a directory that were not read."""
         if self.passed_over:
             message = passed_over_words(self.passed_over)
-            warnings.warn(message, PassedOverWarning, stacklevel=3)
+            warnings.warn(message, errors.PassedOverWarning, stacklevel=3)
 
     def project(self, names: Iterable[str]) -> LogReader:
         """Return the same logs, of whose choices only some columns are read."""
@@ -135,13 +122,13 @@ def open_logs(
     leave_pending: bool = False,
 ) -> LogReader:
     """Check all options of reading and find the logs; nothing is read yet."""
-    check_word("duplicates", options["duplicates"], get_args(Duplicates))
-    check_word("on_damage", options["on_damage"], get_args(OnDamage))
+    errors.check_word("duplicates", options["duplicates"], get_args(Duplicates))
+    errors.check_word("on_damage", options["on_damage"], get_args(OnDamage))
     _check_whole("max_lines", max_lines, 0)
     _check_whole("threads", options["threads"], 1)
     if not (options["progress"] is None or callable(options["progress"])):
         expected = "a function of the number of bytes that were read, or None"
-        raise OptionTypeError("progress", options["progress"], expected=expected)
+        raise errors.OptionTypeError("progress", options["progress"], expected=expected)
     plan = make_plan(leave_pending=leave_pending, **options)
     on_damage = options["on_damage"]
     found = find_logs(sources, on_damage=on_damage)
@@ -175,7 +162,7 @@ def start_reading(
             return sources
         found = find_logs(names, on_damage=known["on_damage"])
         plan = make_plan(**options)
-    except ToolkitError:
+    except errors.ToolkitError:
         return sources
     are_files = all(log.identity and log.size is not None for log in found.logs)
     if not are_files or sum(log.size or 0 for log in found.logs) < _LEAST_BYTES:
@@ -191,7 +178,7 @@ def start_reading(
 def _may_end_streams(decoded: Decoded) -> bool:
     """Return whether a block has responses that may be the last chunk of a stream."""
     apis = decoded.choices.column("api").unique().to_pylist()
-    return not _ENDS_WHOLE.isdisjoint(apis)
+    return not set(ENDS_WHOLE).isdisjoint(apis)
 
 
 def _first_lines(stream: Iterator[Block], left: int) -> Iterator[Block]:
@@ -212,11 +199,9 @@ def _cut_block(block: Block, lines: int) -> Block:
     if block.skipped is not None:
         return block
     data = block.data
-    end = -1
-    for _ in range(lines):
-        end = data.index(b"\n", end + 1)
-    kept = data[: end + 1]
-    left = len(data) - len(kept) + block.count_dropped(since=len(kept))
+    rest = data.split(b"\n", lines)[-1]
+    kept = data[: len(data) - len(rest)]
+    left = len(rest) + block.count_dropped(since=len(kept))
     return block._replace(pieces=as_pieces(kept), bytes=block.bytes - left, tail=False)
 
 
@@ -228,7 +213,7 @@ def _warn_of_slowness(logs: Sequence[Source]) -> None:
             f"reading {size / 1e6:,.0f} MB with the decoder in Python; the one in Rust "
             "is over ten times faster: install Rust, then this package again"
         )
-        warnings.warn(message, SlowDecoderWarning, stacklevel=4)
+        warnings.warn(message, errors.SlowDecoderWarning, stacklevel=4)
 
 
 def _check_whole(name: str, value: int | None, least: int) -> None:
@@ -236,4 +221,4 @@ def _check_whole(name: str, value: int | None, least: int) -> None:
     if value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise OptionError(name, value, expected=f"{least} or more, or None")
+        raise errors.OptionError(name, value, expected=f"{least} or more, or None")

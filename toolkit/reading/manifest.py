@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit.errors import (
-    DamagedExportError,
-    ExportError,
-    NotAnExportError,
-    ToolkitError,
-    UnreadableSourceError,
-    WriteError,
-)
+from toolkit import errors
 from toolkit.reading import object_store
 from toolkit.reading.blocks import read_errors
 from toolkit.reading.fingerprints import Checkpoint
@@ -146,7 +139,7 @@ class Manifest:
         if self.schema != SCHEMA_VERSION:
             fault = "was made by an earlier version, and can only be read"
             message = f"{where} {fault}: export its logs again into a new directory"
-            raise ExportError(message)
+            raise errors.ExportError(message)
 
 
 def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
@@ -159,11 +152,11 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
         else:
             text = Path(path).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise NotAnExportError(name) from None
+        raise errors.NotAnExportError(name) from None
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and object_store.is_uri(name):
-            raise UnreadableSourceError(path, cause=error) from error
-        raise DamagedExportError(path, fault=str(error)) from error
+            raise errors.UnreadableSourceError(path, cause=error) from error
+        raise errors.DamagedExportError(path, fault=str(error)) from error
     return parse_manifest(text, path)
 
 
@@ -179,9 +172,9 @@ def parse_manifest(text: str, path: str) -> Manifest:
         is_ours = 1 <= state.schema <= SCHEMA_VERSION
     except (*malformed, pl.exceptions.PolarsError):
         fault = "it is not the state of an export"
-        raise DamagedExportError(path, fault=fault) from None
+        raise errors.DamagedExportError(path, fault=fault) from None
     if not (is_ours and isinstance(state.options, dict)):
-        raise DamagedExportError(path, fault="it was written by another version")
+        raise errors.DamagedExportError(path, fault="it was written by another version")
     return state
 
 
@@ -227,6 +220,15 @@ def list_open_files(directory: str, state: Manifest | None) -> list[str]:
     return [path for path in files if path != named and parse_generation(path)]
 
 
+def list_uncommitted(directory: str, state: Manifest) -> list[str]:
+    """Return the files of open streams and parts that the last commit does not have."""
+    left = list_open_files(directory, state)
+    for kind in KINDS:
+        committed = list_parts(directory, kind, state)
+        left += sorted({*list_part_files(directory, kind)}.difference(committed))
+    return left
+
+
 def parse_generation(path: str) -> int:
     """Return the generation of a part by its name; 0 of another file."""
     name = PART_NAME.fullmatch(PurePosixPath(path).name)
@@ -249,6 +251,6 @@ def write_errors(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, ToolkitError):
+        if isinstance(error, errors.ToolkitError):
             raise
-        raise WriteError(str(error.filename or where), cause=error) from error
+        raise errors.WriteError(str(error.filename or where), cause=error) from error

@@ -46,10 +46,9 @@ _HAS_NONE = (
     "/latest/(api|meta-data)|/metadata/identity|/computeMetadata/|Account must be"
 )
 # With other values of these variables the client panics.
+_URL = r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?"
 _VALUES = {
-    "AWS_ENDPOINT_URL|AWS_ENDPOINT_URL_S3|GOOGLE_BASE_URL|AZURE_STORAGE_ENDPOINT": (
-        r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?"
-    ),
+    "AWS_ENDPOINT_URL|AWS_ENDPOINT_URL_S3|GOOGLE_BASE_URL|AZURE_STORAGE_ENDPOINT": _URL,
     "AWS_REGION|AWS_DEFAULT_REGION|AWS_ACCESS_KEY_ID|AWS_SESSION_TOKEN": "[!-~]+",
 }
 # A large object takes as long as it takes, but some bytes must come.
@@ -80,11 +79,9 @@ def is_uri(name: str) -> bool:
 def check_address(option: str, name: str) -> None:
     """Raise, without showing it, if an address has a user or a password in it."""
     if _WITH_USER.match(name):
-        expected = (
-            "an address without user and password (set the credentials as environment "
-            "variables)"
-        )
-        raise errors.OptionError(option, "...", expected=expected)
+        expected = "an address without user and password"
+        hint = ": set the credentials as environment variables"
+        raise errors.OptionError(option, "...", expected=expected, hint=hint)
 
 
 def check_target(uri: str) -> None:
@@ -124,9 +121,8 @@ def _check_environment(root: str) -> None:
     for names, pattern in _VALUES.items():
         for name in {*names.split("|")} & {*os.environ}:
             if not re.fullmatch(pattern, os.environ[name]):
-                expected = (
-                    "http[s]://host" if "http" in pattern else "text without blanks"
-                )
+                is_url = pattern == _URL
+                expected = "http[s]://host" if is_url else "text without blanks"
                 raise errors.OptionError(name, "...", expected=expected)
     profile = root.startswith("s3:") and os.environ.get("AWS_PROFILE")
     if profile and not {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"} & {*os.environ}:
@@ -255,12 +251,9 @@ class _ObjectReader(io.RawIOBase):
 
 def read_object(uri: str) -> tuple[bytes, str]:
     """Return the bytes of an object and the tag of its content."""
-
-    def read(store: ObjectStore, key: str) -> tuple[bytes, str]:
-        found = store.get(key)
-        return found.bytes().to_bytes(), str(found.meta["e_tag"])
-
-    return _call(uri, read)
+    found = _call(uri, lambda store, key: store.get(key))
+    data = _call(uri, lambda *_: found.bytes().to_bytes())
+    return data, str(found.meta["e_tag"])
 
 
 def copy_object(uri: str, to: str) -> None:

@@ -34,8 +34,7 @@ class ReadOptions(TypedDict, total=False):
 
 READ_PARAMETERS = {
     "content": Parameter(
-        "keep",
-        '``"drop"`` leaves the text of messages null; `content_chars` is kept.',
+        "keep", '``"drop"`` leaves the text of messages null; `content_chars` is kept.'
     ),
     "duplicates": Parameter(
         "drop",
@@ -52,8 +51,7 @@ READ_PARAMETERS = {
         "Path of the response in a line, if it is not in one of the usual envelopes.",
     ),
     "created_unit": Parameter(
-        "s",
-        'Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.',
+        "s", 'Unit of `created` in the log: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.'
     ),
     "created_path": Parameter(
         None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from toolkit.schema.apis import APIS, CHUNK_APIS
+from toolkit.schema.apis import APIS
 from toolkit.schema.tables import USAGE_COLUMNS, chunks_table
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ _ADDED: dict[str, pl.DataType] = {
     "has_lone_usage": pl.Boolean(),  # a usage came in a chunk without choices
     "last_line": pl.Int64(),  # number of its last chunk, counted over the rotation set
 }
-# APIs whose last chunk has the form of a response.
-ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
-
 _SUMMED = ("response_hash", "chunk_count")
 _INDEX = pl.coalesce("choice_index", "choice_position").alias("index")
 _IS_ONE = pl.col("chunk_count").sum().over(STREAM) == 1
@@ -208,19 +205,21 @@ def _number_streams(pieces: pl.DataFrame) -> pl.Series:
         is_read=is_line & is_over,
         tokens_before=pl.col("completion_tokens").forward_fill().over(KEY),
     )
+    has_id, is_finish = (
+        pl.col(name).is_not_null() for name in ("response_id", "finish_reason")
+    )
+    is_first = pl.col("role").is_not_null() & ~is_finish & ~_HAS_USAGE
     facts = marked.filter("is_read").select(
         *_CHUNK,
         *("has_lone_usage", "is_end", "is_new", "tokens_before"),
         _INDEX,
         has_choice=pl.col("choice_count") > 0,
-        has_text=_HAS_TEXT,
-        has_role=pl.col("role").is_not_null(),
-        has_usage=_HAS_USAGE,
         tokens=pl.when(_HAS_COUNTS).then("completion_tokens"),
-        is_finish=pl.col("finish_reason").is_not_null(),
-        # A response of which nothing is known but the model.
-        is_next=pl.col("is_whole") & pl.col("response_id").is_null(),
-        has_id=pl.col("response_id").is_not_null(),
+        is_finish=is_finish,
+        # Where lines are mixed, the end can be that of another stream. Ids tell more.
+        begins_after_end=~has_id | (is_first & ~_HAS_TEXT),
+        # With a response of which nothing is known but the model.
+        begins_after_finish=_HAS_TEXT | is_first | (pl.col("is_whole") & ~has_id),
     )
     found: list[int] = []
     streams: dict[tuple[str, str], _Open] = {}
@@ -265,22 +264,17 @@ class _Open:
         return choices[0]["is_new"] or any(map(self._is_over_for, choices))
 
     def _is_over_for(self, choice: Mapping[str, Any]) -> bool:
-        is_finish, tokens = choice["is_finish"], choice["tokens"]
-        is_first = choice["has_role"] and not is_finish and not choice["has_usage"]
-        # Where lines are mixed, the end can be that of another stream. Ids tell more.
-        is_silent = is_first and not choice["has_text"]
-        if self.is_end and (is_silent or not choice["has_id"]):
+        if self.is_end and choice["begins_after_end"]:
             return True
         is_finished = choice["index"] in self.finished
         is_over = is_finished or (self.has_lone_usage and not self.finished)
         if not is_over or not choice["has_choice"]:
             return False
+        tokens = choice["tokens"]
         return (
-            choice["has_text"]
-            or choice["is_next"]
-            or is_first
+            choice["begins_after_finish"]
             or (tokens is not None and tokens < self.tokens)
-            or (is_finish and is_finished and self.has_lone_usage)
+            or (choice["is_finish"] and is_finished and self.has_lone_usage)
         )
 
 

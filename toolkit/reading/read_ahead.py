@@ -26,8 +26,8 @@ class ReadAhead:
     def __init__(self, stream: Iterator[Decoded], plan: Plan) -> None:
         self.stream, self.plan = stream, plan
         self.queue: Queue[Decoded | _End] = Queue(_MOST_BLOCKS)
-        self.is_taken = self.is_stopped = False
-        self.lock = Lock()
+        self.is_stopped = False
+        self.first = Lock()  # for the first that takes the blocks
         # Not a daemon: the end of the process would abort it in the middle of its work.
         Thread(target=self.run, name="toolkit-ahead").start()
 
@@ -53,9 +53,7 @@ class ReadAhead:
 
     def take(self, plan: Plan) -> Iterator[Decoded] | None:
         """Return the blocks, once; None if a plan needs others."""
-        with self.lock:
-            is_taken, self.is_taken = self.is_taken, True
-        if is_taken:
+        if not self.first.acquire(blocking=False):
             return None
         if self.plan.covers(plan):
             return self.iter_decoded()

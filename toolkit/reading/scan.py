@@ -5,18 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
+from itertools import count
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from toolkit.errors import (
-    DamagedExportError,
-    OptionError,
-    StreamReadTwiceError,
-    UnreadableSourceError,
-)
+from toolkit import errors
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.parameters import share_parameters
 from toolkit.reading.batching import ROWS_PER_TABLE, iter_tables
@@ -119,66 +115,57 @@ def scan(
 
 def _scan_logs(reader: LogReader) -> pl.LazyFrame:
     """Build a LazyFrame that reads logs when it is collected."""
-    return register_io_source(
-        _LogScan(reader),
-        schema=dict(reader.plan.table.polars),
-        is_pure=True,
-        explain_name="logs",
-    )
+    has_stream = any(log.path == STDIN for log in reader.logs)
+    earlier = count()
 
-
-class _LogScan:
-    """Reads logs for polars, which asks for columns and rows."""
-
-    def __init__(self, reader: LogReader) -> None:
-        self.reader = reader
-        self.is_spent = False
-
-    def __call__(
-        self,
+    def read(
         with_columns: list[str] | None,
         predicate: pl.Expr | None,
         n_rows: int | None,
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of the logs in validated frames."""
-        if self.is_spent:
-            raise StreamReadTwiceError(STDIN)
-        self.is_spent = any(log.path == STDIN for log in self.reader.logs)
-        names = self.needed_columns(with_columns, predicate)
-        reader = self.reader.project(names)
-        table = reader.plan.table
-        builder = LedgerBuilder(reader.logs, table)
-        left = ROWS_PER_TABLE if n_rows is None else n_rows
-        stream = builder.count_all(reader.iter_decoded())
-        schema = reader.plan.schema
-        for rows in iter_tables(stream, schema, rows=min(left, ROWS_PER_TABLE)):
-            frame = pl.DataFrame(rows.select(names))
-            if not passes(frame, table, partial=True):
-                report_failures(frame, table)
-            if n_rows is not None:
-                # polars does not cut frames; the limit applies before the predicate.
-                frame = frame.head(left)
-                left -= frame.height
-            if predicate is not None:
-                frame = frame.filter(predicate)
-            if with_columns is not None:
-                frame = frame.select(with_columns)
-            yield frame
-            if not left:
-                break
-        builder.warn()
-        reader.warn_of_skipped_files()
+        if next(earlier) and has_stream:
+            raise errors.StreamReadTwiceError(STDIN)
+        return _read_frames(reader, with_columns, predicate, n_rows)
 
-    def needed_columns(
-        self, with_columns: list[str] | None, predicate: pl.Expr | None
-    ) -> list[str]:
-        """Return the columns that are selected or filtered by, in their order."""
-        names = self.reader.plan.table.names
-        if with_columns is None:
-            return names
+    schema = dict(reader.plan.table.polars)
+    return register_io_source(read, schema=schema, is_pure=True, explain_name="logs")
+
+
+def _read_frames(
+    reader: LogReader,
+    with_columns: list[str] | None,
+    predicate: pl.Expr | None,
+    n_rows: int | None,
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of logs in validated frames, as polars asks for them."""
+    names = reader.plan.table.names
+    if with_columns is not None:
         roots = [] if predicate is None else predicate.meta.root_names()
-        return [name for name in names if name in {*with_columns, *roots}]
+        names = [name for name in names if name in {*with_columns, *roots}]
+    reader = reader.project(names)
+    table = reader.plan.table
+    builder = LedgerBuilder(reader.logs, table)
+    left = ROWS_PER_TABLE if n_rows is None else n_rows
+    stream = builder.count_all(reader.iter_decoded())
+    schema = reader.plan.schema
+    for rows in iter_tables(stream, schema, rows=min(left, ROWS_PER_TABLE)):
+        frame = pl.DataFrame(rows.select(names))
+        if not passes(frame, table, partial=True):
+            report_failures(frame, table)
+        if n_rows is not None:
+            # polars does not cut frames; the limit applies before the predicate.
+            frame = frame.head(left)
+            left -= frame.height
+        if predicate is not None:
+            frame = frame.filter(predicate)
+        if with_columns is not None:
+            frame = frame.select(with_columns)
+        yield frame
+        if not left:
+            break
+    builder.warn()
+    reader.warn_of_skipped_files()
 
 
 # Exports.
@@ -212,7 +199,7 @@ def _file_source(name: str) -> _ScanSource:
             expected = (
                 f"a file of choices (it has no column {column!r} of type {dtype})"
             )
-            raise OptionError("sources", name, expected=expected)
+            raise errors.OptionError("sources", name, expected=expected)
     rows = scan_parts([name], found, version)
     last = rows.select(pl.col("log_id").max()).collect().item()
     return _ScanSource(lambda _: rows, 0 if last is None else last + 1)
@@ -257,7 +244,7 @@ def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
     committed = int(manifest.ledger["choices"].sum())
     if rows != committed:
         fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
-        raise DamagedExportError(directory, fault=fault)
+        raise errors.DamagedExportError(directory, fault=fault)
     expected = [part for part in parts if within.touches(_day_of(part))]
     if not expected:
         return table.empty().lazy()
@@ -295,11 +282,13 @@ def scan_parts(
 
 @contextmanager
 def part_errors(part: str) -> Iterator[None]:
-    """Raise errors of a file that cannot be read as `DamagedExportError`."""
+    """Raise errors of a file that is not Parquet as `DamagedExportError`."""
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DamagedExportError(part, fault="it is not Parquet") from error
+        if isinstance(error, OSError) and is_uri(part):
+            raise errors.UnreadableSourceError(part, cause=error) from error
+        raise errors.DamagedExportError(part, fault="it is not Parquet") from error
 
 
 def _day_of(part: str) -> date:
@@ -310,12 +299,11 @@ def _day_of(part: str) -> date:
 def _count_rows(parts: Sequence[str]) -> int:
     """Count rows by the footers of parts; raise for the one without a footer."""
     try:
-        counted = scan_parts(parts, {}).select(pl.len()).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        if isinstance(error, OSError) and is_uri(parts[0]):
-            raise UnreadableSourceError(parts[0], cause=error) from error
+        with part_errors(parts[0]):
+            counted = scan_parts(parts, {}).select(pl.len()).collect()
+    except errors.DamagedExportError:
         if len(parts) == 1:
-            raise DamagedExportError(parts[0], fault="it is not Parquet") from error
+            raise
         return sum(_count_rows([part]) for part in parts)
     return int(counted.item())
 

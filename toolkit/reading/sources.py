@@ -21,6 +21,7 @@ from toolkit.reading.discovery import (
     find_logs,
     is_export,
     list_names,
+    matches_of,
     matches_path,
     objects_like,
 )
@@ -193,5 +194,5 @@ def _expand_glob(name: str) -> list[str]:
             if matches_path(stored.uri.split("/"), expected)
         ) or [name]
     if glob.has_magic(name) and not os.path.lexists(name):
-        return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - names
+        return matches_of(name) or [name]
     return [name]

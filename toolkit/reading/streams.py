@@ -16,7 +16,6 @@ import pyarrow as pa
 from toolkit.errors import ToolkitWarning, plural
 from toolkit.reading.blocks import Decoded
 from toolkit.reading.pieces import (
-    ENDS_WHOLE,
     IS_FIRST,
     KEY,
     STREAM,
@@ -27,6 +26,7 @@ from toolkit.reading.pieces import (
     stream_key,
 )
 from toolkit.reading.rotations import rotation_set
+from toolkit.schema.apis import ENDS_WHOLE
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
@@ -290,15 +290,9 @@ class Streams:
             | ((rest > _FINISHED_LINES) & _IS_FINISHED.all().over(STREAM))
         )
         found = pieces.select(is_over).to_series() | is_carrier
-        left = pieces.filter(~found)
-        if (
-            len(left) <= _MOST_STREAMS
-            and left.estimated_size() <= _MOST_BYTES
-            and not (left["choice_position"] >= _MOST_CHOICES).any()
-        ):
-            return found
         early = (
-            left.group_by(STREAM)
+            pieces.filter(~found)
+            .group_by(STREAM)
             .agg(pl.col("last_line", "line").first(), bytes=_BYTES.sum(), rows=pl.len())
             .sort("last_line", "line", descending=True)
             .filter(
@@ -327,17 +321,8 @@ class Streams:
             log_id, source = part.select("log_id", "source").row(0)
             table = part.to_arrow().cast(self.table.arrow).combine_chunks()
             (batch,) = table.to_batches()
-            found[log_id] = Decoded(
-                log_id,
-                source,
-                batch,
-                _NO_REJECTS,
-                0,
-                0,
-                0,
-                0,
-                chunks=-counts.get(log_id, 0),
-            )
+            chunks = -counts.get(log_id, 0)
+            found[log_id] = Decoded(log_id, source, batch, _NO_REJECTS, chunks=chunks)
         return found
 
 

@@ -17,8 +17,6 @@ from toolkit.schema.rules import rules_of
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow as pa
 
     from toolkit.schema.columns import ArrowStream, Table
@@ -104,22 +102,11 @@ def validate_rows(rows: pa.Table, table: Table) -> None:
 
     Columns without a limit or a rule, such as text, are not converted.
     """
-    names = [name for name in rows.column_names if name in _list_checked(table)]
+    checked = {*table.key}.union(*(names for names, _ in _conditions(table)))
+    names = [name for name in rows.column_names if name in checked]
     same = rows.schema.equals(table.arrow)
     if not same or not passes(pl.DataFrame(rows.select(names)), table, partial=True):
         validate(rows, table=table)
-
-
-@cache
-def _list_checked(table: Table) -> set[str]:
-    """Return the columns of a table that a limit, a rule or the key is about."""
-    names = {*table.key}
-    for column in table.columns:
-        limits = (column.minimum, column.maximum)
-        if not column.nullable or limits != (None, None):
-            names.add(column.name)
-    rules = [rule.condition.meta.root_names() for rule in rules_of(table)]
-    return names.union(*rules)
 
 
 def report_failures(frame: pl.DataFrame, table: Table) -> NoReturn:
@@ -185,7 +172,8 @@ def _rows_pass(frame: pl.DataFrame, table: Table) -> bool:
 
     A null meets every limit and rule, as in pandera.
     """
-    met = [one.alias(f"{place}") for place, one in enumerate(_conditions(frame, table))]
+    there = set(frame.columns)
+    met = [condition for names, condition in _conditions(table) if names <= there]
     if met and not all(frame.select(met).row(0)):
         return False
     if not table.key or not set(table.key) <= set(frame.columns):
@@ -195,22 +183,26 @@ def _rows_pass(frame: pl.DataFrame, table: Table) -> bool:
     return any(frame.select(one.all()).item() for one in (in_order, unique))
 
 
-def _conditions(frame: pl.DataFrame, table: Table) -> Iterator[pl.Expr]:
-    """Yield whether all rows meet each limit, and each rule except the unique key."""
-    there = set(frame.columns)
+@cache
+def _conditions(table: Table) -> list[tuple[set[str], pl.Expr]]:
+    """Return the names and whether all rows meet the limit or rule, of each.
+
+    The key is not among the rules.
+    """
+    found: list[pl.Expr] = []
     for column in table.columns:
-        if column.name not in there:
-            continue
         cells = pl.col(column.name)
         if not column.nullable:
-            yield cells.null_count() == 0
+            found.append(cells.null_count() == 0)
         if column.minimum is not None:
-            yield (cells >= column.minimum).all()
+            found.append((cells >= column.minimum).all())
         if column.maximum is not None:
-            yield (cells <= column.maximum).all()
-    for rule in rules_of(table):
-        if there.issuperset(rule.condition.meta.root_names()):
-            yield rule.condition.all()
+            found.append((cells <= column.maximum).all())
+    found += [rule.condition.all() for rule in rules_of(table)]
+    return [
+        (set(condition.meta.root_names()), condition.alias(f"{place}"))
+        for place, condition in enumerate(found)
+    ]
 
 
 def _is_later(name: str, *others: str) -> pl.Expr:

@@ -38,9 +38,22 @@ use pyo3::types::{PyBytes, PyCapsule};
 use crate::decoder::{Block, Decoded, Decoder, Piece};
 use crate::plan::Plan;
 
-/// The choices, rejects, lines, blank lines and pending bytes of a block, then its chunks
-/// and the number of their lines.
-type BlockRows = (Batch, Batch, i64, i64, i64, Option<Batch>, i64);
+/// The choices, rejects and chunks of a block; its lines, blank lines, pending bytes and
+/// lines with a chunk.
+type BlockRows = (Batch, Batch, Option<Batch>, i64, i64, i64, i64);
+
+/// See `toolkit.reading.blocks.Block`.
+#[derive(FromPyObject)]
+struct PyBlock<'py> {
+    log_id: i32,
+    source: String,
+    pieces: Vec<(Bound<'py, PyBytes>, usize, usize)>,
+    line: i64,
+    offset: i64,
+    tail: bool,
+    growing: bool,
+    skipped: Option<i64>,
+}
 
 /// Decodes blocks by a plan; keeps nothing between them, and may be shared by threads.
 #[pyclass(frozen, name = "Decoder", module = "toolkit._kernel")]
@@ -69,20 +82,9 @@ impl PyDecoder {
     }
 
     /// Decodes whole lines; the interpreter's lock is released meanwhile.
-    #[allow(clippy::too_many_arguments)] // the fields of a block
-    fn decode(
-        &self,
-        py: Python<'_>,
-        log_id: i32,
-        source: &str,
-        pieces: Vec<(Bound<'_, PyBytes>, usize, usize)>,
-        line: i64,
-        offset: i64,
-        tail: bool,
-        growing: bool,
-        skipped: Option<i64>,
-    ) -> PyResult<BlockRows> {
-        let pieces: Vec<Piece<'_>> = pieces
+    fn decode(&self, py: Python<'_>, block: PyBlock<'_>) -> PyResult<BlockRows> {
+        let pieces: Vec<Piece<'_>> = block
+            .pieces
             .iter()
             .map(|(held, start, end)| Piece {
                 held: held.as_bytes(),
@@ -91,14 +93,14 @@ impl PyDecoder {
             })
             .collect();
         let block = Block {
-            log_id,
-            source,
+            log_id: block.log_id,
+            source: &block.source,
             pieces: &pieces,
-            line,
-            offset,
-            tail,
-            growing,
-            skipped,
+            line: block.line,
+            offset: block.offset,
+            tail: block.tail,
+            growing: block.growing,
+            skipped: block.skipped,
         };
         let decoder = &self.decoder;
         let decoded: Decoded = py
@@ -108,10 +110,10 @@ impl PyDecoder {
         Ok((
             Batch(decoded.choices),
             Batch(decoded.rejects),
+            decoded.chunk_rows.map(Batch),
             decoded.lines,
             decoded.blank,
             decoded.pending,
-            decoded.chunk_rows.map(Batch),
             decoded.chunks,
         ))
     }

@@ -174,8 +174,10 @@ pub struct Api {
     pub unless: Condition,
     pub chunks: Condition,
     pub errors: Condition,
+    #[pyo3(attribute("choice_keys"))]
     pub choices: Vec<String>,
     /// By column.
+    #[pyo3(attribute("column_paths"))]
     pub paths: Vec<Vec<Path>>,
     pub finish_reasons: HashMap<String, String>,
     pub stream: Stream,

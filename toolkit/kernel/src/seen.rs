@@ -1,4 +1,4 @@
-//! Responses that were logged twice: what `dedup.py` does with numpy.
+//! Responses that were logged twice: what `SeenKeys` in `dedup.py` does.
 
 use std::sync::Mutex;
 

@@ -1,6 +1,6 @@
 //! The kinds of values: each reads a raw value of a type it knows, or returns an error.
 //!
-//! The same as `json_values.py`, in its order and words.
+//! The same as `cells.py`, in its order and words.
 
 use std::borrow::Cow;
 

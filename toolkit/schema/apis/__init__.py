@@ -24,7 +24,7 @@ from toolkit.schema.apis.ollama import OLLAMA, OLLAMA_CHUNK
 from toolkit.schema.apis.responses import RESPONSES
 from toolkit.schema.apis.text import TEXT, TEXT_CHUNK
 
-__all__ = ["APIS", "CARRIERS", "CHUNK_APIS", "ENVELOPES"]
+__all__ = ["APIS", "CARRIERS", "CHUNK_APIS", "ENDS_WHOLE", "ENVELOPES"]
 
 APIS = (CHAT, TEXT, RESPONSES, ANTHROPIC, GEMINI_SDK, GEMINI, CONVERSE, COHERE, OLLAMA)
 
@@ -41,6 +41,9 @@ CHUNK_APIS = (
     ANTHROPIC_EVENT,
     CHAT_DELTA,
 )
+
+# Names of those whose last chunk has the form of a response.
+ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
 # Where a line has the response if the line itself is none, in the order in which they
 # are tried, and which logs are so.
