@@ -157,9 +157,8 @@ def test_an_overview_of_nothing_says_so() -> None:
 )
 def test_the_length_of_a_period_suits_the_range(last: str, every: str) -> None:
     times = pl.Series(["2026-11-01", last]).str.to_datetime(time_zone="UTC")
-    choices = pl.DataFrame({"created": times})
 
-    assert _choose_length(choices, {"tz": "UTC", "since": None, "until": None}) == every
+    assert _choose_length(times) == every
 
 
 def test_options_of_logs_beside_choices_are_refused() -> None:

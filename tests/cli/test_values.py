@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.values import RejectLimit, check_folder, parse_duration, parse_pairs
+from toolkit.cli.command_line import (
+    RejectLimit,
+    check_folder,
+    parse_duration,
+    parse_pairs,
+)
 from toolkit.errors import OptionError, WriteError
 
 

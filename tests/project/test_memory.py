@@ -70,7 +70,7 @@ SMALL_TABLES = """
 from toolkit.exports import parts
 from toolkit.reading import batching
 
-parts.BUFFER_BYTES = batching._BYTES_PER_TABLE = 4 * 1024 * 1024
+parts._BUFFER_BYTES = batching._BYTES_PER_TABLE = 4 * 1024 * 1024
 parts._ROW_GROUP_BYTES = parts._LAST_BYTES = 1024 * 1024
 """
 EXPORT = """

@@ -279,11 +279,16 @@ def traced(
             settings.write_text(TOP)
             toolkit.cli.config.read_configuration(settings)
         os.write(ready, b"x")
+        os.close(go)  # else it would wait for ever once the parent is gone
         os.read(may_go, 1)
+        signal.alarm(MOST_SECONDS)
         work()
 
     process = forked(import_first, stderr)
-    os.read(is_ready, 1)
+    os.close(ready)  # so that reading ends if the process does
+    if not os.read(is_ready, 1):
+        code = ended(process)
+        raise Failed("exit", code, "before it was traced:", stderr.read_text())
     strace = ["strace", "-f", "-y", "-q", "-o", str(trace), "-p", str(process)]
     with subprocess.Popen([*strace, *options], stderr=subprocess.PIPE) as tracer:
         status = Path(f"/proc/{process}/status")
@@ -297,7 +302,7 @@ def traced(
         os.write(go, b"x")
         code = ended(process)
         tracer.wait()
-    for end in (is_ready, ready, may_go, go):
+    for end in (is_ready, may_go, go):
         os.close(end)
     return code, stderr.read_text(errors="replace"), trace.read_text(errors="replace")
 

@@ -7,12 +7,10 @@ from inspect import getdoc
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from toolkit.charts.counts import draw_change, draw_counts, draw_health, draw_hours
 from toolkit.charts.layout import draw_chart
-from toolkit.charts.ratios import draw_ratio
-from toolkit.charts.sizes import draw_sizes
-from toolkit.charts.sums import draw_mix, draw_sums
-from toolkit.charts.timeline import draw_timeline
+from toolkit.charts.ratios import draw_ratio, draw_sizes
+from toolkit.charts.special import draw_change, draw_health, draw_hours, draw_timeline
+from toolkit.charts.sums import draw_counts, draw_mix, draw_sums
 from toolkit.errors import check_word
 from toolkit.metrics.registry import SPECS
 
@@ -36,7 +34,7 @@ _OWN: Mapping[str, Callable[..., Bbox]] = {
     "cost_change": draw_change,
     "log_health": draw_health,
 }
-# What no declaration says: words of the functions that draw a shape.
+# What no declaration has: words of the functions that draw a shape.
 _WORDS: Mapping[str, Mapping[str, Any]] = {
     "token_usage": {"subtitle": "Total tokens", "missing": "without token counts"},
     "tokens_per_response": {"missing": "without token counts"},

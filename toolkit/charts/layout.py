@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -184,7 +184,7 @@ def is_new(ax: Axes) -> bool:
     return isinstance(chart, _Chart) and chart.is_new
 
 
-def start_axes(ax: Axes, lines: str = "y") -> None:
+def start_axes(ax: Axes, lines: Literal["x", "y"] = "y") -> None:
     """Reduce the axes to a zero line, faint grid lines and numbers."""
     theme, size = current_theme(), measure_axes(ax).texts.body.size
     ax.set_facecolor(background(ax))
@@ -193,10 +193,9 @@ def start_axes(ax: Axes, lines: str = "y") -> None:
     ax.tick_params(length=0, pad=4, labelsize=size, labelcolor=ink)
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
-    if lines in {"x", "y"}:
-        zero = ax.spines["bottom" if lines == "y" else "left"]
-        zero.set(visible=True, color=theme.soft, linewidth=0.8)
-        ax.grid(axis=lines, color=theme.grid, linewidth=0.8, linestyle="-")  # type: ignore[arg-type]
+    zero = ax.spines["bottom" if lines == "y" else "left"]
+    zero.set(visible=True, color=theme.soft, linewidth=0.8)
+    ax.grid(axis=lines, color=theme.grid, linewidth=0.8, linestyle="-")
     ax.set_axisbelow(True)
 
 

@@ -23,7 +23,7 @@ from toolkit.charts.series import (
 from toolkit.charts.style import Style, current_theme
 from toolkit.charts.text import LEADING, text_height, wrap
 from toolkit.errors import OptionError, OptionTypeError, UnknownOptionError, plural
-from toolkit.expressions.choices import as_frame, first_choice
+from toolkit.expressions.choices import as_frame, check_columns
 from toolkit.expressions.time_ranges import span
 from toolkit.formatting.dates import format_days
 from toolkit.formatting.parameters import (
@@ -261,11 +261,15 @@ def overview(
         from toolkit.pricing.costs import add_cost
 
         frame = add_cost(frame, prices, provider=provider)
-    every = every or _choose_length(frame, within)
+    check_columns(frame, ["created"])
+    times = frame.filter(*span(**within).conditions())["created"].drop_nulls()
+    every = every or _choose_length(times)
     series: dict[str, Any] = {"by": by, "top": top, "provider": provider}
     check_options(every=every, **series, **within)
     with charts.theme(theme):
-        axes = build_page(*_format_headline(frame, within))
+        whole: dict[str, Any] = {"every": None, "by": None, **within}
+        usage, costs = metrics.token_usage(frame, **whole), metrics.cost(frame, **whole)
+        axes = build_page(_format_usage(usage, costs), _format_times(times, tz))
         names = [by] if isinstance(by, str) else list(by or ())
         if {*names} <= {*frame.columns}:
             order_colors(frame, names, pl.col("created").dt.convert_time_zone(tz))
@@ -306,9 +310,8 @@ def _compute_rates(frame: pl.DataFrame, **options: Any) -> pl.DataFrame:  # noqa
     return rates if rates["period"].n_unique() > _FEW_PERIODS else rates.clear()
 
 
-def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
-    """Return a length of periods that suits the time range."""
-    times = frame.filter(*span(**within).conditions())["created"]
+def _choose_length(times: pl.Series) -> str:
+    """Return a length of periods that suits a time range."""
     first, last = times.min(), times.max()
     if first is None or last is None:
         return "1d"
@@ -319,14 +322,6 @@ def _choose_length(frame: pl.DataFrame, within: Mapping[str, Any]) -> str:
 def _suit_days(days: float) -> str:
     """Return a length of periods that suits so many days."""
     return next(every for most, every in _LENGTHS if days <= most)
-
-
-def _format_headline(frame: pl.DataFrame, within: Mapping[str, Any]) -> tuple[str, str]:
-    """Format what was used and what it cost, and the time range."""
-    every: dict[str, Any] = {"every": None, "by": None, **within}
-    usage, costs = metrics.token_usage(frame, **every), metrics.cost(frame, **every)
-    times = frame.filter(first_choice(), *span(**within).conditions())["created"]
-    return _format_usage(usage, costs), _format_times(times, within["tz"])
 
 
 def build_page(sentence: str, under: str) -> list[Axes]:
@@ -400,7 +395,7 @@ def _format_times(times: pl.Series, zone: str) -> str:
     >>> _format_times(pl.Series(days), "UTC")
     'LLM usage · 1 to 22 Nov 2026 (UTC)'
     """
-    local = times.drop_nulls().dt.convert_time_zone(zone)
+    local = times.dt.convert_time_zone(zone)
     if local.is_empty():
         return "LLM usage · no dated responses"
     first, last = (at.date() for at in (local.min(), local.max()))  # type: ignore[union-attr] # datetimes

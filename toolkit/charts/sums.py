@@ -1,4 +1,4 @@
-"""Charts of sums and shares: tokens, dollars, models, finish reasons."""
+"""Charts of what adds up: stacks, shares, and bars of tokens, dollars and calls."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from toolkit.charts.series import (
     fold_series,
     sum_measure,
 )
+from toolkit.charts.style import current_theme
 from toolkit.charts.text import format_value, share_tick, tick_of
 from toolkit.charts.time_axis import PERIOD
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN
-from toolkit.formatting.text import capitalize, format_share
+from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from toolkit.charts.series import ChartData, Series
     from toolkit.formatting.figures import Figure
     from toolkit.metrics.measures import Measure
+
+_MAX_BARS = 16
 
 
 def draw_sums(
@@ -42,7 +45,7 @@ def draw_sums(
     six) are shown, the largest at the bottom; the others are grouped as one. x is in
     matplotlib's days (UTC), labelled in the time zone. Periods that are `partial` are
     hatched. What is unknown is dotted: an estimate by the average of the rest. The note
-    says what is missing. Without periods (``every=None``) each series is a horizontal
+    counts what is missing. Without periods (``every=None``) each series is a horizontal
     bar.
 
     `missing` is what calls lack that the sums do not include.
@@ -190,3 +193,53 @@ def _divide_bar(parts: Sequence[Series], rows: pl.DataFrame) -> list[Mark]:
         marks.append(Mark(start, start + share, part.color, part.name, text=text))
         start += share
     return marks
+
+
+def draw_counts(
+    ax: Axes,
+    data: ChartData,
+    *,
+    subtitle: str = "",
+    noun: str = "",
+    fault: str = "",
+    faults: str = "",
+    missing: str = "",
+) -> Bbox:
+    """Draw the sums of the main measure.
+
+    A bar for each key of the metric, or for each series, the largest at the top; all
+    periods are summed, and undated responses too. Of a ratio of the main measure the
+    numerator is orange, and the share is at the end.
+
+    `fault` and `faults` name that part, and `missing` what it does not include.
+    """
+    spec, measure = data.spec, data.spec[data.spec.main]
+    noun = noun or titles.unit_noun(measure.unit)
+    names = list(spec.key_names) or data.by
+    ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
+    rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
+    weight, most = pl.col(measure.name), min(_MAX_BARS, max_rows(ax))
+    series, placed = fold_series(rows, names, weight, most=most, lone=f"all {noun}s")
+    bars, theme = [], current_theme()
+    for place, part in enumerate(series):
+        of_series = placed.filter(series=place)
+        figure = sum_measure(measure, of_series)
+        if not figure.is_known:
+            bars.append(Row(part.name, UNKNOWN_TEXT))
+            continue
+        end = format_value(measure, figure, words=False)
+        faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
+        length = float(figure.number)
+        marks = [Mark(0, length - faulty, theme.pale if part.folded else theme.soft)]
+        marks += [Mark(length - faulty, length, theme.warn)] if faulty else []
+        share = divide_sums(ratio, of_series) if ratio and faulty else UNKNOWN
+        more = f"· {format_share(share)} {fault}" if share.is_known else ""
+        bars.append(Row(part.name, end, marks, more))
+    note = [plural(int(data.total(measure.name)), noun)]
+    note += [f"orange: {faults}"] if any(len(bar.marks) > 1 for bar in bars) else []
+    note += titles.format_missing(data, ratio, missing) if ratio else []
+    if "period" in data.frame.columns and len(data.frame):
+        note.append("all periods together")
+    what = subtitle or capitalize(measure.title)
+    text = titles.ChartText(titles.format_title(spec.title, names), what, note)
+    return draw_rows(ax, text, bars, tick=tick_of(measure), empty=f"no {noun}s")

@@ -110,12 +110,12 @@ def unit_noun(unit: str) -> str:
     return _NOUNS.get(unit, unit.removesuffix("s"))
 
 
-def format_undated(count: int, noun: str = "call", part: str = "") -> list[str]:
+def format_undated(count: int, noun: str) -> list[str]:
     """Format how many have no date, if any."""
-    return [f"not shown: {plural(count, noun)} without a date{part}"] if count else []
+    return [f"not shown: {plural(count, noun)} without a date"] if count else []
 
 
-def format_missing(data: ChartData, measure: Measure, what: str = "") -> list[str]:
+def format_missing(data: ChartData, measure: Measure, what: str) -> list[str]:
     """Format how many lack a value, if any: ``1 call does not report cache use``."""
     if measure.unseen not in data.frame.columns:
         return []

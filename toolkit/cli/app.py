@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from toolkit import errors, system
 from toolkit.cli import output
-from toolkit.cli.command_line import UsageError, fail
+from toolkit.cli.command_line import RejectLimit, UsageError, check_folder, fail
 from toolkit.cli.metrics import metric, plot, tokens
 from toolkit.cli.money import cost, explain, focus, reconcile
 from toolkit.cli.options import LOG_FORMAT, RANGE, READ, command
 from toolkit.cli.report import check_rejects, config, report
-from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import (
     OptionError,
     ToolkitError,
@@ -69,7 +68,7 @@ def _print_version() -> None:
 def check(
     sources: list[str],
     max_rejects: RejectLimit | None = None,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Account for every line: ledger, rejects, validation, findings."""
@@ -208,7 +207,7 @@ def compact(directory: str, **options: Any) -> None:
 
 
 @command("to_table", "as_json")
-def schema(form: Form | None = None) -> None:
+def schema(form: output.Form | None = None) -> None:
     """Print the columns of all tables; with --json also where each API has them."""
     # Imported here: what a command does not use is not loaded.
     import polars as pl

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import system
 from toolkit.cli import output
-from toolkit.cli.command_line import fail
+from toolkit.cli.command_line import check_folder, fail
 from toolkit.cli.options import FORM, RANGE, READ, command
-from toolkit.cli.values import Form, check_folder
 from toolkit.errors import plural
 from toolkit.formatting.parameters import check_ending
 from toolkit.formatting.text import format_name
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from toolkit.cli.options import Context
 
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = (
@@ -34,11 +32,11 @@ _DIFFERS = 3
 
 @command("sources", "every", "by", *RANGE, "as_model", "as_lines", *_READ)
 def cost(
-    ctx: Context,
+    configured: set[str],
     sources: list[str],
     as_model: str | None = None,
     as_lines: bool = False,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Print what responses cost in US dollars, and which have no known price."""
@@ -50,7 +48,7 @@ def cost(
 
     if as_model is not None or as_lines:
         grouped = [name for name in ("every", "by") if options.pop(name, None)]
-        if any(name not in ctx.configured for name in grouped):
+        if any(name not in configured for name in grouped):
             fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:
@@ -77,7 +75,7 @@ def explain(
     sources: list[str],
     model: str,
     date: str,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Print the prices and the log lines behind the cost of a model on one day."""
@@ -151,7 +149,7 @@ def reconcile(
     bill: str,
     vendor: str | None = None,
     provider: str | None = None,
-    form: Form | None = None,
+    form: output.Form | None = None,
     **options: Any,
 ) -> None:
     """Compare the log with a provider's bill, by UTC day and model."""
@@ -180,7 +178,7 @@ def reconcile(
 
 
 def _print_elsewhere(
-    sources: list[str], model: str, form: Form | None, **options: Any
+    sources: list[str], model: str, form: output.Form | None, **options: Any
 ) -> None:
     """Print what the same tokens cost at another model."""
     # Imported here: what a command does not use is not loaded.

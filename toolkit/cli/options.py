@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit import errors
-from toolkit.cli.command_line import Option, fail, parse_words
-from toolkit.cli.output import print_message
-from toolkit.cli.values import (
-    Form,
+from toolkit.cli.command_line import (
+    Option,
     RejectLimit,
     check_folder,
+    fail,
     parse_duration,
     parse_number,
     parse_pairs,
+    parse_words,
 )
+from toolkit.cli.output import Form, print_message
 from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
 from toolkit.reading.object_store import is_uri
 
@@ -70,7 +71,7 @@ _OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
 
 
 @dataclass
-class Context:
+class _Context:
     """What a command was called with."""
 
     command: str
@@ -96,13 +97,14 @@ class Command(NamedTuple):
         """Run the command with the words behind its name."""
         text, options = str(self.function.__doc__), self.options
         params = parse_words(self.name, text, options.values(), words)
-        ctx = Context(self.name, options, params)
-        takes_context = "ctx" in signature(self.function).parameters
-        own = {"ctx": ctx} if takes_context else {}
+        ctx = _Context(self.name, options, params)
         try:
             _use_settings(ctx)
             _check_targets(ctx.params)
-            self.function(**own, **_library_options(ctx))
+            values = _library_options(ctx)
+            if "configured" in signature(self.function).parameters:
+                values["configured"] = ctx.configured
+            self.function(**values)
         except errors.ToolkitError as error:
             _explain_error(ctx, error)
             raise
@@ -115,8 +117,8 @@ def command(*names: str, **defaults: str) -> Callable[[Callable[..., None]], Com
     ----------
     names
         Names of its arguments and options; the function gets those that are set as
-        keywords, as the library takes them, and a `Context` if it has the parameter
-        ``ctx``.
+        keywords, as the library takes them, and in ``configured``, if it has such a
+        parameter, the names of those that the settings file sets.
     defaults
         What the help of this command shows as the default of an option.
     """
@@ -141,7 +143,7 @@ def _option_of(name: str, default: str | None) -> Option:
     )
 
 
-def _use_settings(ctx: Context) -> None:
+def _use_settings(ctx: _Context) -> None:
     """Let the settings file fill in the options that the command line leaves out."""
     settings: dict[str, Any] = {}
     if "config" in ctx.options:
@@ -188,7 +190,7 @@ def _is_read(file: str, source: str) -> bool:
         return False
 
 
-def _library_options(ctx: Context) -> dict[str, Any]:
+def _library_options(ctx: _Context) -> dict[str, Any]:
     """Return the options that are set, as the library takes them."""
     options = {name: value for name, value in ctx.params.items() if value is not False}
     form = _form_of(options)
@@ -216,7 +218,7 @@ def _form_of(options: dict[str, Any]) -> Form | None:
     return Form("".join(forms) or None, files) if forms or files else None
 
 
-def _drop_settings(ctx: Context, options: dict[str, Any]) -> None:
+def _drop_settings(ctx: _Context, options: dict[str, Any]) -> None:
     """Drop settings that do not fit; fail if such an option is given.
 
     An export keeps the options that it was made with; `since` replaces `last`.
@@ -240,7 +242,7 @@ def _drop_settings(ctx: Context, options: dict[str, Any]) -> None:
             )
 
 
-def _choose_range(ctx: Context, options: dict[str, Any]) -> None:
+def _choose_range(ctx: _Context, options: dict[str, Any]) -> None:
     """Replace the options of the range by its start and end."""
     bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
     if bounds.keys() - {"now"}:
@@ -262,7 +264,7 @@ def _choose_range(ctx: Context, options: dict[str, Any]) -> None:
         fail("--every none --compare needs --since and --until, or --last")
 
 
-def _explain_error(ctx: Context, error: errors.ToolkitError) -> None:
+def _explain_error(ctx: _Context, error: errors.ToolkitError) -> None:
     """Name an option as it is typed, and the settings file if the file sets it."""
     name = getattr(error, "name", None) or next(
         (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""

@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from toolkit import system
 from toolkit.errors import clean, plural
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from toolkit.cli.values import Form
     from toolkit.metrics.spec import MetricSpec
     from toolkit.reading.check import CheckResult
     from toolkit.schema import Table
+
+
+class Form(NamedTuple):
+    """What is printed in place of a table (json, csv), and files to write."""
+
+    printed: str | None
+    files: Sequence[str] = ()
 
 
 def print_result(text: str) -> None:

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli import output
+from toolkit.cli.command_line import RejectLimit, check_folder
 from toolkit.cli.options import RANGE, READ, command
-from toolkit.cli.values import Form, RejectLimit, check_folder
 from toolkit.errors import WriteError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def check_rejects(
 def config(
     file: str | None = None,
     schema: bool = False,
-    form: Form | None = None,
+    form: output.Form | None = None,
 ) -> None:
     """Print every setting with its value, and where it comes from."""
     # Imported here: it is not needed for --help.

@@ -20,7 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from toolkit.cli.values import RejectLimit, check_unique, parse_duration
+from toolkit.cli.command_line import RejectLimit, check_unique, parse_duration
 from toolkit.errors import ConfigurationError, OptionError, check_word, near_miss
 from toolkit.expressions.periods import check_period
 from toolkit.expressions.time_ranges import Period, check_zone

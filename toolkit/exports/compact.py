@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow as pa
-
 from toolkit import system
-from toolkit.errors import DamagedExportError
 from toolkit.exports.directory import DirectoryTarget, open_target
-from toolkit.exports.parts import BUFFER_BYTES, create_part, open_part
+from toolkit.exports.parts import iter_part, write_part
 from toolkit.formatting.parameters import check_path, check_type
 from toolkit.reading import manifest, object_store
 from toolkit.schema.tables import REJECTS
@@ -94,13 +92,10 @@ def compact(
     with open_target(where, wait=wait) as target:
         state = target.state or manifest.read_manifest(where)
         found = list(_find_folders(target.where, state, closed))
-        if not found:
-            return Compacted(0, 0, 0)
         if isinstance(target, DirectoryTarget):
-            target.stage()
             for folder in found:
-                _rebuild(target.directory, folder, state)
-        else:
+                _rebuild(target, folder, state)
+        elif found:
             _replace_parts(target, state, found)
     before = sum(len(folder.parts) for folder in found)
     merged = sum(len(folder.small) - 1 for folder in found)
@@ -144,7 +139,7 @@ def _replace_parts(
     for number, folder in enumerate(found):
         path = folder.path / manifest.format_part_name(generation, number, target.run)
         made[path] = str(target.staging / path)
-        _write_merged(folder, target.staging / path)
+        _merge(folder, target.staging / path)
     merged = [
         str(PurePosixPath(part).relative_to(target.where))
         for folder in found
@@ -154,21 +149,21 @@ def _replace_parts(
     target.commit(made, after)
 
 
-def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
-    """Build a directory with fewer parts, and swap it with the old one."""
-    staged, placed = (
-        directory / manifest.STAGING_DIR / folder.path,
-        directory / folder.path,
-    )
+def _rebuild(target: DirectoryTarget, folder: _Folder, state: Manifest) -> None:
+    """Build a directory with fewer parts, and swap it with the old one.
+
+    The merged part has a free name of the last generation among the old ones. A copy of
+    an export in a store has the name of a run in the names of its parts.
+    """
+    staged, placed = target.stage() / folder.path, target.directory / folder.path
     staged.mkdir(exist_ok=True)
     small = {PurePosixPath(part).name for part in folder.small}
     for path in placed.iterdir():  # large parts, and files of others
         if path.name not in small:
             system.link(path, staged / path.name)
-    rows = _write_merged(folder, staged / _find_free_name(folder.parts, state.run))
-    if rows != sum(map(_count_rows, folder.small)):
-        fault = "its parts have changed during the compaction"
-        raise DamagedExportError(str(placed), fault=fault)
+    generation, number, *_ = Path(folder.parts[-1]).stem.split("-")
+    name = manifest.format_part_name(int(generation), int(number) + 1, state.run)
+    _merge(folder, staged / name)
     system.sync_directory(staged)
     system.exchange(staged, placed)
     system.sync_directory(placed.parent)
@@ -177,51 +172,8 @@ def _rebuild(directory: Path, folder: _Folder, state: Manifest) -> None:
         path.unlink()
 
 
-def _count_rows(part: str) -> int:
-    """Return the number of rows in the footer of a part."""
-    with open_part(part) as file:
-        return int(file.metadata.num_rows)
-
-
-def _find_free_name(parts: Sequence[str], run: str | None) -> str:
-    """Return a free name for a part of the last generation among some parts.
-
-    A copy of an export in a store has the name of a run in the names of its parts.
-    """
-    generation, number, *_ = Path(parts[-1]).stem.split("-")
-    return manifest.format_part_name(int(generation), int(number) + 1, run)
-
-
-def _write_merged(folder: _Folder, to: Path) -> int:
-    """Write the rows of the small parts as one part, and return their number."""
-    rows = 0
-    with create_part(to, folder.table) as writer:
-        for table in _iter_tables(folder):
-            writer.write_table(table)
-            rows += len(table)
-    return rows
-
-
-def _iter_tables(folder: _Folder) -> Iterator[pa.Table]:
-    """Yield the rows of the small parts in tables for a row group each."""
-    batches: list[pa.RecordBatch] = []
-    for part in folder.small:
-        for batch in _iter_batches(part, folder.table.arrow):
-            batches.append(batch)
-            if sum(batch.nbytes for batch in batches) >= BUFFER_BYTES:
-                yield pa.Table.from_batches(batches)
-                batches.clear()
-    if batches:
-        yield pa.Table.from_batches(batches)
-
-
-def _iter_batches(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a part, with the checksums of its pages verified."""
-    try:
-        with open_part(part) as file:
-            if not file.schema_arrow.equals(schema):
-                fault = "its columns are not those of this export"
-                raise DamagedExportError(part, fault=fault)
-            yield from file.iter_batches()
-    except pa.ArrowException as error:
-        raise DamagedExportError(part, fault="it cannot be read") from error
+def _merge(folder: _Folder, to: Path) -> None:
+    """Write the rows of the small parts as one part."""
+    schema = folder.table.arrow
+    batches = chain.from_iterable(iter_part(part, schema) for part in folder.small)
+    write_part(to, folder.table, batches)

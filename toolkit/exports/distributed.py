@@ -35,10 +35,10 @@ _INFLATION = 4
 
 
 class WorkerPool:
-    """The workers of an executor."""
+    """The workers of an executor; without one, this process."""
 
-    def __init__(self, executor: Executor, options: WorkerOptions) -> None:
-        self.executor = executor
+    def __init__(self, executor: Executor | None, options: WorkerOptions) -> None:
+        self.executor = executor or InlineExecutor()
         self.options = options
 
     def write(self, logs: Sequence[LogRange], streams: Streams) -> Iterator[TaskResult]:

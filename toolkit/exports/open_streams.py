@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toolkit import system
 from toolkit.errors import DamagedExportError
-from toolkit.exports.parts import open_part
+from toolkit.exports.parts import OTHER_COLUMNS, iter_part
 from toolkit.reading import manifest
 from toolkit.reading.pieces import pieces_schema
 
@@ -40,15 +39,10 @@ def read_pieces(
     """
     if state is None or state.open is None:
         return None
-    path, fault = manifest.below(where, state.open), "it cannot be read"
-    try:
-        with open_part(path) as file:
-            rows = file.read()
-        rows.validate(full=True)  # polars does not check
-        pieces = pl.DataFrame(rows)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedExportError(path, fault=fault) from error
-    if pieces.schema != pieces_schema(state.table):
-        fault = "its columns are not those of the schema"
-        raise DamagedExportError(path, fault=fault)
+    path = manifest.below(where, state.open)
+    empty = pl.DataFrame(schema=pieces_schema(state.table))
+    frames = [pl.DataFrame(rows) for rows in iter_part(path)]
+    if any(frame.schema != empty.schema for frame in frames):
+        raise DamagedExportError(path, fault=OTHER_COLUMNS)
+    pieces = pl.concat([empty, *frames], rechunk=True)
     return pieces.with_columns(pl.col("stream_set").replace(moved or {}))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from math import ceil
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toolkit import system
+from toolkit.errors import DamagedExportError
 from toolkit.reading import object_store
 from toolkit.reading.batching import BatchBuffer
 from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 # A row group is written when the rows of a date have so many bytes,
 _ROW_GROUP_BYTES = 32 * 1024 * 1024
 # or when those of all dates have so many.
-BUFFER_BYTES = 128 * 1024 * 1024
+_BUFFER_BYTES = 128 * 1024 * 1024
 # The last row groups are smaller, so that all threads finish at about the same time.
 _LAST_BYTES = 16 * 1024 * 1024
 # Files that are open at once; a log may have more days than that.
@@ -51,6 +53,10 @@ _UNIQUE = {"line", "offset", "created", *_TEXTS}
 # A slice of rows keeps all of them in memory, so a smaller share of them is copied.
 _FEW = 8
 _EPOCH = date(1970, 1, 1)
+OTHER_COLUMNS = "its columns are not those of the schema"
+# Work that has ended: before there is any other, this is what to wait for.
+_DONE: Future[None] = Future()
+_DONE.set_result(None)
 
 
 class InlineExecutor(Executor):
@@ -82,14 +88,12 @@ class Parts:
         self.row_groups: Counter[str] = Counter()  # of each date so far
         self.made: list[Path] = []
         # Validation and writing run in threads while the next rows are decoded.
-        self.lanes, self.last_bytes = 1, _ROW_GROUP_BYTES
-        self.validators: Executor = InlineExecutor()
-        self.compressors: Executor = InlineExecutor()
-        if self.threads != 1:
-            self.lanes, self.last_bytes = _LANES, _LAST_BYTES
-            self.validators = ThreadPoolExecutor(1, "toolkit-validate")
-            self.compressors = ThreadPoolExecutor(None, "toolkit-write")
-        self.validated: Future[None] | None = None
+        self.lanes, self.last_bytes = _LANES, _LAST_BYTES
+        self.pool: Executor = ThreadPoolExecutor(None, "toolkit-write")
+        if self.threads == 1:
+            self.lanes, self.last_bytes = 1, _ROW_GROUP_BYTES
+            self.pool = InlineExecutor()
+        self.validated = _DONE
         self.written: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
@@ -98,8 +102,7 @@ class Parts:
 
     def __exit__(self, *_error: object) -> None:
         """Close the files that an error has left open."""
-        self.validators.shutdown(cancel_futures=True)
-        self.compressors.shutdown(cancel_futures=True)
+        self.pool.shutdown(cancel_futures=True)
         for writer in self.writers.values():
             writer.abandon()
 
@@ -112,13 +115,8 @@ class Parts:
 
     def submit(self, work: Callable[[pa.Table], None], rows: pa.Table) -> None:
         """Start to validate rows after those before them."""
-        self.wait_for_validation()
-        self.validated = self.validators.submit(work, rows)
-
-    def wait_for_validation(self) -> None:
-        """Wait for the rows that are being validated, and raise their error."""
-        if self.validated is not None:
-            self.validated.result()
+        self.validated.result()
+        self.validated = self.pool.submit(work, rows)
 
     def add_choices(self, rows: pa.Table) -> None:
         """Validate rows, and write the dates that have enough of them."""
@@ -127,7 +125,7 @@ class Parts:
             day: sum(table.nbytes for table in tables)
             for day, tables in self.by_date.items()
         }
-        least = 0 if sum(sizes.values()) >= BUFFER_BYTES else _ROW_GROUP_BYTES
+        least = 0 if sum(sizes.values()) >= _BUFFER_BYTES else _ROW_GROUP_BYTES
         if days := [day for day, size in sorted(sizes.items()) if size >= least]:
             self.write_dates(days)
 
@@ -145,9 +143,8 @@ class Parts:
                 lane = self.row_groups[day] % self.lanes
                 self.row_groups[day] += 1
                 writer = self.writer(f"{CHOICES_DIR}/date={day}", self.table, lane)
-                if writer.busy is not None:
-                    writer.busy.result()
-                writer.busy = self.compressors.submit(writer.write_table, rows)
+                writer.busy.result()
+                writer.busy = self.pool.submit(writer.write_table, rows)
                 self.written.append(writer.busy)
 
     def wait(self, until: int = 0) -> None:
@@ -166,7 +163,7 @@ class Parts:
                 self.wait()
                 self.writers.pop(next(iter(self.writers))).close()
             path = Path(directory) / f"{len(self.made)}.parquet"
-            writer = create_part(self.folder / path, table)
+            writer = _create_part(self.folder / path, table)
             self.made.append(path)
         self.writers[directory, lane] = writer
         return writer
@@ -180,12 +177,12 @@ class Parts:
         """Write all rows that are left, and finish every part."""
         if len(rows := self.choices.take()):
             self.submit(self.add_to_dates, rows)
-        self.wait_for_validation()
+        self.validated.result()
         self.write_dates(sorted(self.by_date), self.last_bytes)
         if len(rows := self.rejects.take()):
             self.write_rejects(rows)
         for writer in self.writers.values():
-            self.written.append(self.compressors.submit(writer.close))
+            self.written.append(self.pool.submit(writer.close))
         self.wait()
 
 
@@ -194,7 +191,7 @@ class PartWriter:
 
     def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
         self.file = file
-        self.busy: Future[None] | None = None  # a row group that is being written
+        self.busy = _DONE  # with the last row group
         leaves = {*_list_leaves(schema)}
         repeated, unique = sorted(leaves - _UNIQUE), sorted(leaves & _UNIQUE)
         # Of a small row group, zstd takes longer for each column than all else does.
@@ -215,10 +212,9 @@ class PartWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         """Finish the file, or close it unfinished after an error."""
-        try:
-            if kind is None:
-                self.close()
-        finally:
+        if kind is None:
+            self.close()
+        else:
             self.abandon()
 
     def write_table(self, rows: pa.Table) -> None:
@@ -229,34 +225,65 @@ class PartWriter:
     def close(self) -> None:
         """Finish the file after its last row group, and sync it."""
         try:
-            if self.busy is not None:
-                self.busy.result()
+            self.busy.result()
             self.parquet.close()
             system.sync(self.file)
-        finally:
             self.file.close()
+        finally:
+            self.abandon()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file as it is, if it is still open."""
         with suppress(OSError, ValueError, pa.ArrowException):
             self.parquet.close()
         with suppress(OSError):
             self.file.close()
 
 
-@contextmanager
-def open_part(part: str) -> Iterator[pq.ParquetFile]:
-    """Open a part for reading; the checksums of its pages are verified."""
-    if object_store.is_uri(part):
-        opened = pa.BufferReader(object_store.read_object(part)[0])
-    else:
-        # Opened here: Arrow does not report why a file cannot be closed.
-        opened = Path(part).open("rb")  # noqa: SIM115 - closed below
-    with opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-        yield file
+def iter_part(part: str, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a part, which must have a schema, unless it is None.
+
+    The checksums of its pages are verified.
+
+    Raises
+    ------
+    DamagedExportError
+        If the part cannot be read, or has other columns.
+    """
+    try:
+        if object_store.is_uri(part):
+            opened = pa.BufferReader(object_store.read_object(part)[0])
+        else:
+            # Opened here: Arrow does not report why a file cannot be closed.
+            opened = Path(part).open("rb")  # noqa: SIM115 - closed below
+        with opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+            own = file.schema_arrow
+            is_same = schema is None or own.equals(schema, check_metadata=True)
+            for rows in file.iter_batches() if is_same else ():
+                rows.validate(full=True)  # polars does not check
+                yield rows
+    except (pa.ArrowException, OSError, ValueError) as error:
+        # Only the first line: the others may quote cells.
+        reason = str(error).partition("\n")[0]
+        raise DamagedExportError(part, fault=f"cannot be read: {reason}") from error
+    if not is_same:
+        raise DamagedExportError(part, fault=OTHER_COLUMNS)
 
 
-def create_part(path: Path, table: Table) -> PartWriter:
+def write_part(path: Path, table: Table, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write rows as one part, and return their number."""
+    buffer, count = BatchBuffer(table.arrow, sys.maxsize), 0
+    with _create_part(path, table) as writer:
+        for batch in batches:
+            count += len(batch)
+            if (rows := buffer.add(batch)) is not None:
+                writer.write_table(rows)
+        if len(rows := buffer.take()):
+            writer.write_table(rows)
+    return count
+
+
+def _create_part(path: Path, table: Table) -> PartWriter:
     """Create a part; only its owner can read rejects, which contain whole lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = system.create_private(path) if table is REJECTS else path.open("xb")
@@ -301,24 +328,19 @@ def _take(rows: pa.Table, places: pa.Array) -> pa.Table:
 
 
 def filter_span(stream: Iterable[Decoded], span: Span) -> Iterator[Decoded]:
-    """Yield blocks without the responses outside a time range."""
-    is_open = span == (None, None)
+    """Yield blocks without the responses outside a time range, and count these."""
+    if span == (None, None):
+        yield from stream
+        return
+    is_within = pl.all_horizontal(span.conditions()).fill_null(value=False)
     for decoded in stream:
-        yield decoded if is_open else _filter_block(decoded, span)
-
-
-def _filter_block(decoded: Decoded, span: Span) -> Decoded:
-    """Remove the responses outside a time range, and count them."""
-    first_and_created = ["choice_position", "created"]
-    frame = pl.DataFrame(decoded.choices.select(first_and_created)).select(
-        "choice_position",
-        is_within=pl.all_horizontal(span.conditions()).fill_null(value=False),
-    )
-    outside = frame.filter(~pl.col("is_within"), choice_position=0)
-    if outside.is_empty():
-        return decoded
-    rows = decoded.choices.filter(frame["is_within"].to_arrow())
-    return decoded._replace(choices=rows, outside=len(outside))
+        frame = pl.DataFrame(decoded.choices.select(["choice_position", "created"]))
+        outside = len(frame.filter(~is_within, choice_position=0))
+        if outside:
+            mask = frame.select(is_within).to_series().to_arrow()
+            rows = decoded.choices.filter(mask)
+            decoded = decoded._replace(choices=rows, outside=outside)
+        yield decoded
 
 
 def _split_by_date(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from toolkit.exports.parts import create_part, open_part
+from toolkit.exports.parts import iter_part, write_part
 from toolkit.exports.worker import StagedPart, new_folder
 from toolkit.reading.dedup import DUPLICATE_KEY, is_dated_by_line
 from toolkit.reading.ledger import STREAM_COLUMNS, STREAM_COUNTS, LedgerBuilder
@@ -21,7 +21,7 @@ from toolkit.reading.scan import scan_parts
 from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from toolkit.exports.worker import WorkerOptions
 
@@ -89,23 +89,20 @@ def drop_repeats(
     key = pl.struct(DUPLICATE_KEY)
     is_repeat = key.is_in(repeats.select(key).to_series().implode())
     dropped = []
-    path = Path(part.directory) / "0.parquet"
-    with (
-        new_folder(options.workspace) as (folder, where),
-        open_part(part.name) as file,
-        create_part(folder / path, options.table) as writer,
-    ):
-        for number in range(file.num_row_groups):
-            rows = file.read_row_group(number)
+
+    def iter_others() -> Iterator[pa.RecordBatch]:
+        for rows in iter_part(part.name):
             keys = pl.DataFrame(rows.select(DUPLICATE_KEY))
             repeated = keys.select(is_repeat).to_series()
             dropped.append(rows.select(_COUNTED).filter(repeated.to_arrow()))
-            writer.write_table(rows.filter((~repeated).to_arrow()))
-        rows_before = file.metadata.num_rows
-    counted = pl.DataFrame(pa.concat_tables(dropped))
-    has_rows = len(counted) < rows_before
+            yield rows.filter((~repeated).to_arrow())
+
+    path = Path(part.directory) / "0.parquet"
+    with new_folder(options.workspace) as (folder, where):
+        has_rows = write_part(folder / path, options.table, iter_others()) > 0
     staged = StagedPart(part.directory, f"{where}/{path.as_posix()}")
-    return staged if has_rows else None, _count_changes(counted)
+    changes = _count_changes(pl.DataFrame(pa.Table.from_batches(dropped)))
+    return staged if has_rows else None, changes
 
 
 def _count_changes(dropped: pl.DataFrame) -> list[dict[str, int]]:

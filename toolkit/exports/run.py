@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from toolkit.errors import (
 from toolkit.exports import worker
 from toolkit.exports.distributed import WorkerPool
 from toolkit.exports.open_streams import read_pieces, write_pieces
-from toolkit.exports.parts import InlineExecutor, find_days
+from toolkit.exports.parts import find_days
 from toolkit.exports.tracking import Tracker, add_counts
 from toolkit.reading import manifest
 from toolkit.reading.blocks import Source
@@ -65,9 +66,8 @@ class ExportRun:
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
-        self.copies: list[str] = []
-        self.replaced: list[str] = []
-        self.missing: list[str] = []
+        # What to warn of, besides damage and tags.
+        self.notes: defaultdict[type[Warning], list[str]] = defaultdict(list)
 
     def write(self, options: Mapping[str, object]) -> None:
         """Write the parts, and commit them if anything has changed."""
@@ -97,7 +97,7 @@ class ExportRun:
         if self.executor is not None:
             workspace = self.target.workspace()
         given = worker.WorkerOptions(workspace, options, self.reader.on_damage)
-        pool = WorkerPool(self.executor or InlineExecutor(), given)
+        pool = WorkerPool(self.executor, given)
         parts: list[worker.StagedPart] = []
         if self.executor is None:
             blocks, threads = self.iter_decoded(), None
@@ -185,13 +185,13 @@ class ExportRun:
         for log, size in self.tracker.find_losses():
             name = log.row["source"]
             if size is None:
-                self.replaced.append(
+                self.notes[ReplacedLogWarning].append(
                     f"{name} is not the same log as in the last run: it was replaced "
                     "or rewritten, and is read from its beginning"
                 )
                 continue
             error = f"removed before its end was read: {plural(size, 'byte')} missing"
-            self.missing.append(f"{name}: {error}")
+            self.notes[MissingBytesWarning].append(f"{name}: {error}")
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
     def note_copies(self, tracked: Mapping[int, manifest.TrackedLog]) -> None:
@@ -200,17 +200,14 @@ class ExportRun:
         for log_id in sorted(tracked):
             name, mark = tracked[log_id].row["source"], tracked[log_id].mark
             original = originals.setdefault(mark, name)
-            if log_id in self.result.fingerprints and mark and original != name:
-                count = self.result.ledger.counts[log_id]["without_id"]
-                self.copies += [describe_copy(name, original, count)] if count else []
+            is_copy = log_id in self.result.fingerprints and mark and original != name
+            if is_copy and (count := self.result.ledger.counts[log_id]["without_id"]):
+                copy = describe_copy(name, original, count)
+                self.notes[ToolkitWarning].append(copy)
 
     def warn(self) -> None:
         """Warn about damaged, copied, replaced and missing logs, once each."""
         self.result.ledger.warn_of_damage(stacklevel=3)
         self.result.ledger.warn_of_tags(stacklevel=3)
-        if self.copies:
-            warnings.warn(shorten(self.copies), ToolkitWarning, stacklevel=3)
-        if self.replaced:
-            warnings.warn(shorten(self.replaced), ReplacedLogWarning, stacklevel=3)
-        if self.missing:
-            warnings.warn(shorten(self.missing), MissingBytesWarning, stacklevel=3)
+        for kind, sentences in self.notes.items():
+            warnings.warn(shorten(sentences), kind, stacklevel=3)

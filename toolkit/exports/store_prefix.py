@@ -52,7 +52,7 @@ class ObjectStoreTarget:
         self.where = where
         self.rewrite = rewrite
         self.staging = staging
-        self.run: str | None = uuid4().hex[:8]
+        self.run = uuid4().hex[:8]
         self.put: list[str] = []
         self.state: Manifest | None = None
         self.tag: str | None = None  # of the state.json that was read
@@ -142,14 +142,9 @@ class ObjectStoreTarget:
         replaced. After the next commit they could no longer be recognized, so this is
         repeated before it.
         """
-        left = manifest.list_open_files(self.where, state)
-        for kind in manifest.KINDS:
-            committed = {*manifest.list_parts(self.where, kind, state)}
-            files = manifest.list_part_files(self.where, kind)
-            left += [path for path in files if path not in committed]
         object_store.delete_objects(
             path
-            for path in left
+            for path in manifest.list_uncommitted(self.where, state)
             if manifest.PART_NAME.fullmatch(PurePosixPath(path).name)
             and manifest.parse_generation(path) <= state.generation
         )
@@ -170,7 +165,7 @@ class ObjectStoreTarget:
         """Delete what this run has uploaded."""
         with suppress(OSError):
             object_store.delete_objects(self.put)
-            self.sweep_staging(self.generation + 1, self.run or "")
+            self.sweep_staging(self.generation + 1, self.run)
 
 
 def _check_empty(uri: str) -> None:

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,6 @@ class Tracker:
         self.on_damage = on_damage
         self.tracked = {log.log_id: log for log in tracked}
         self.by_path = {log.path: log for log in tracked}  # the latest of that name
-        self.by_file = {log.stamp[:_FILE_FIELDS]: log for log in tracked if log.stamp}
         self.unassigned = dict(self.tracked)
         # The log of each file, and whether the file has more to read.
         self.assigned: dict[Source, tuple[TrackedLog, bool]] = {}
@@ -66,17 +65,18 @@ class Tracker:
 
     def assign_files(self) -> None:
         """Assign files to logs by stamp, then by path, then by content."""
-        files = [source for source in self.found if source.stamp and self.tracked]
-        for source in files:
+        files = {source: source.stamp for source in self.found if source.stamp}
+        for source, stamp in files.items():
             log = self.by_path.get(source.path)
-            if log and log.stamp == source.stamp and self.is_settled(log):
-                self.assign(source, log, has_more=False)
-        for source in files:
-            log = self.by_file.get((source.stamp or ())[:_FILE_FIELDS])
-            if log is None or log.path == source.path or source in self.assigned:
-                continue
-            if self.is_settled(log):
-                self.assign(source, log, has_more=False)
+            if log and log.stamp == stamp:
+                self.assign_unchanged(source, log)
+        by_file = {
+            log.stamp[:_FILE_FIELDS]: log for log in self.tracked.values() if log.stamp
+        }
+        for source, stamp in files.items():
+            log = by_file.get(stamp[:_FILE_FIELDS])
+            if log and log.path != source.path:
+                self.assign_unchanged(source, log)
         for source in files:
             log = self.by_path.get(source.path)
             if log is not None and source not in self.assigned:
@@ -91,13 +91,15 @@ class Tracker:
             if source not in self.assigned and marked:
                 self.assign_match(source, _find_candidates(source, marked))
 
-    def is_settled(self, log: TrackedLog) -> bool:
-        """Return whether a file with the stamp of a log is it without being opened.
+    def assign_unchanged(self, source: Source, log: TrackedLog) -> None:
+        """Assign a file with the stamp of a log to it without opening the file.
 
         A damaged one is opened again, to raise its error.
         """
+        is_free = source not in self.assigned and log.log_id in self.unassigned
         is_whole = self.on_damage == "collect" or log.row["error"] is None
-        return log.log_id in self.unassigned and log.rested and is_whole
+        if is_free and log.rested and is_whole:
+            self.assign(source, log, has_more=False)
 
     def assign(self, source: Source, log: TrackedLog, *, has_more: bool) -> None:
         """Assign a file to a log."""
@@ -211,19 +213,20 @@ class Tracker:
 
         It is None if another log has the name, and nothing more is known.
         """
-        names = {source.path for source in self.found}
-        for source in self.found:
-            log = self.by_path.get(source.path)
-            is_new = source.stamp and source not in self.assigned
-            if is_new and log and log.last_checkpoint and log.log_id in self.unassigned:
-                left = _count_unread_in_folder(log)
-                unread = log.row["pending_bytes"] if left is None else left
-                if unread or left is None:
-                    yield log, unread or None
+        new_files = {
+            source.path: source not in self.assigned and source.stamp is not None
+            for source in self.found
+        }
         for log in self.unassigned.values():
             pending = log.row["pending_bytes"]
-            is_reported = log.row["error"] is not None or log.path in names
-            if pending and not is_reported and not _may_exist(log.path):
+            if log.path in new_files:
+                mark = log.last_checkpoint
+                if new_files[log.path] and mark and log is self.by_path[log.path]:
+                    left = _count_unread_in_folder(log, mark)
+                    unread = pending if left is None else left
+                    if unread or left is None:
+                        yield log, unread or None
+            elif pending and log.row["error"] is None and not _may_exist(log.path):
                 yield log, pending
 
 
@@ -238,8 +241,6 @@ def _changed_at(source: Source) -> float:
     if is_uri(source.path):
         stored = find_object(source.path)
         return stored.modified.timestamp() if stored else 0
-    if source.stamp:
-        return float(source.stamp[-2]) / 1e9
     if source.size is not None:
         with suppress(OSError):
             return Path(source.path).stat().st_mtime
@@ -263,24 +264,18 @@ def _may_exist(path: str) -> bool:
     return is_uri(path) or path == STDIN or os.path.lexists(path)
 
 
-def _count_unread_in_folder(log: TrackedLog) -> int | None:
+def _count_unread_in_folder(log: TrackedLog, mark: Checkpoint) -> int | None:
     """Return the unread bytes of a log that was renamed within its folder, or None.
 
     A pattern such as ``*.jsonl`` does not match the new name of a rotated log.
     """
     device, inode, *_ = log.stamp or (None, None)
-    mark = log.last_checkpoint
     folders = {Path(log.path).parent, Path(os.path.realpath(log.path)).parent}
-    for folder in folders:
-        with suppress(OSError, SourceError), os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.inode() != inode or mark is None:
-                    continue
-                # Not entry.stat(): on Windows it has neither inode nor device.
-                status = os.stat(entry.path)  # noqa: PTH116 - as it was found
-                if status.st_dev != device:
-                    continue
-                source = describe_file(entry.path, status)
+    for path in chain.from_iterable(folder.glob("*") for folder in folders):
+        with suppress(OSError, SourceError):
+            status = path.stat()
+            if (status.st_dev, status.st_ino) == (device, inode):
+                source = describe_file(str(path), status)
                 left = count_unread(source, mark)
                 if left is not None:
                     return left + (log.torn.offset if log.torn else 0)

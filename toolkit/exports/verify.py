@@ -7,11 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
-import pyarrow as pa
 
 from toolkit.errors import DamagedExportError, plural
 from toolkit.exports.open_streams import read_pieces
-from toolkit.exports.parts import find_days, open_part
+from toolkit.exports.parts import find_days, iter_part
 from toolkit.formatting.parameters import check_path
 from toolkit.reading import manifest, object_store
 from toolkit.reading.dedup import DUPLICATE_KEY
@@ -21,6 +20,8 @@ from toolkit.schema.tables import CHOICES, REJECTS
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from toolkit.reading.manifest import Manifest
     from toolkit.schema.columns import Table
@@ -171,18 +172,9 @@ class _Verifier:
         """Yield the rows of a part, and note a fault if it cannot be read."""
         self.parts += 1
         try:
-            with open_part(part) as file:
-                if file.schema_arrow.equals(table.arrow, check_metadata=True):
-                    for rows in file.iter_batches():
-                        rows.validate(full=True)  # polars does not check
-                        yield rows
-                else:
-                    fault = "its columns are not those of the schema"
-                    self.faults.append(f"{part}: {fault}")
-        except (pa.ArrowException, OSError, ValueError) as error:
-            # Only the first line: the others may quote cells.
-            reason = str(error).partition("\n")[0]
-            self.faults.append(f"{part}: cannot be read: {reason}")
+            yield from iter_part(part, table.arrow)
+        except DamagedExportError as error:
+            self.faults.append(str(error))
 
     def find_wrong_counts(self) -> Iterator[str]:
         """Yield the differences between the rows of each log and the ledger."""
@@ -211,11 +203,8 @@ def _find_ledger_faults(state: Manifest) -> Iterator[str]:
 
 def _find_strange_files(where: str, state: Manifest) -> Iterator[str]:
     """Yield the files in an export that do not belong to it."""
-    strange = manifest.list_open_files(where, state)
-    for kind in manifest.KINDS:
-        files = {*manifest.list_part_files(where, kind)}
-        strange += sorted(files.difference(manifest.list_parts(where, kind, state)))
-    yield from (f"{path}: was not committed" for path in strange)
+    for path in manifest.list_uncommitted(where, state):
+        yield f"{path}: was not committed"
     staging = manifest.below(where, manifest.STAGING_DIR)
     if not object_store.is_uri(where) and Path(staging).exists():
         yield f"{staging}: left by an interrupted run"

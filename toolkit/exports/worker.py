@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from toolkit.reading.options import OnDamage
     from toolkit.schema.columns import Table
 
-_SPAN = ("since", "until")  # the options of the range of time
 # The columns by which whole responses take the place of streams.
 _WHOLE_COLUMNS = (
     *("log_id", "choice_position", "chunk_count", "response_id"),
@@ -64,9 +63,8 @@ class TaskResult(NamedTuple):
     @property
     def choices(self) -> pl.LazyFrame:
         """What a run needs of the responses in the parts."""
-        return scan_choices(
-            [part.name for part in self.parts if part.directory != REJECTS_DIR]
-        )
+        choices = [part for part in self.parts if part.directory != REJECTS_DIR]
+        return scan_choices([part.name for part in choices])
 
     def add_fingerprint(self, log_id: int, fingerprint: Fingerprint) -> None:
         """Add the fingerprint of the next range of a log."""
@@ -115,9 +113,7 @@ def write_ranges(
 ) -> TaskResult:
     """Read ranges of logs into parts in staging, with one thread."""
     read: list[int] = []
-    others = {*_SPAN, "duplicates"}
-    given = {k: value for k, value in options.options.items() if k not in others}
-    plan = make_plan(**given, leave_pending=True)
+    plan = make_plan(**options.options, leave_pending=True)
     on_damage = options.on_damage
     reader = LogReader([], {}, plan, "keep", on_damage, progress=read.append, threads=1)
     logs = {log_range.log_id: log_range.source for log_range in log_ranges}
@@ -142,7 +138,8 @@ def stage_blocks(
 
     Only repeats among the blocks are left out: the run compares with other parts.
     """
-    stream = filter_span(stream, span(*(options.options[name] for name in _SPAN)))
+    within = span(options.options["since"], options.options["until"])
+    stream = filter_span(stream, within)
     if options.options["duplicates"] == "drop":
         stream = map(Deduplicator().drop_duplicates, stream)
     with (

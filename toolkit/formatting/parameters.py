@@ -82,25 +82,14 @@ def share_parameters(
         )
         if function.__doc__ is not None:
             text = f"{inspect.cleandoc(function.__doc__)}\n"
-            function.__doc__ = _ENTRY.sub(lambda _: _describe(shared), text, count=1)
+            entries = [
+                f"{name}\n{indent(one.description, '    ')}\n"
+                for name, one in shared.items()
+            ]
+            function.__doc__ = _ENTRY.sub(lambda _: "".join(entries), text, count=1)
         return function
 
     return decorate
-
-
-def _describe(parameters: Mapping[str, Parameter]) -> str:
-    """Format parameters as the entries of a numpy docstring.
-
-    Examples
-    --------
-    >>> print(_describe({"tz": Parameter("UTC", "Time zone.")}), end="")
-    tz
-        Time zone.
-    """
-    return "".join(
-        f"{name}\n{indent(one.description, '    ')}\n"
-        for name, one in parameters.items()
-    )
 
 
 def complete_options(

@@ -93,12 +93,12 @@ def _build_offer(seller: Provider, info: ModelInfo, context: dict[str, str]) -> 
 def _price_changes(info: ModelInfo) -> tuple[tuple[int, ...], ...]:
     """Return from when and for which lengths of the prompt a price may change."""
     # Imported here, as all of genai-prices.
-    from genai_prices.types import StartDateConstraint
+    from genai_prices.types import ConditionalPrice, StartDateConstraint
 
-    listed = info.prices if isinstance(info.prices, list) else []
-    dated = (*listed, *(info.price_variants or ()))
+    prices = info.prices
+    listed = prices if isinstance(prices, list) else [ConditionalPrice(prices=prices)]
     days, seconds, lengths = {0}, {0}, {0}
-    for one in dated:
+    for one in (*listed, *(info.price_variants or ())):
         constraint = one.constraint
         if isinstance(constraint, StartDateConstraint):
             days.add(max((constraint.start_date - _EPOCH).days, 0) * DAY)
@@ -106,8 +106,7 @@ def _price_changes(info: ModelInfo) -> tuple[tuple[int, ...], ...]:
             ends = (constraint.start_time, constraint.end_time)
             edges = {_second_of(end) for end in ends} | {0}
             seconds |= {day + edge for day in range(0, WEEK, DAY) for edge in edges}
-    for prices in (info.prices, *(one.prices for one in dated)):
-        for price in () if isinstance(prices, list) else vars(prices).values():
+        for price in vars(one.prices).values():
             # genai-prices applies a step above so many prompt tokens.
             lengths |= {step.start + 1 for step in getattr(price, "tiers", ())}
     return tuple(tuple(sorted(axis)) for axis in (days, seconds, lengths))

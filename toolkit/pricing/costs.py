@@ -53,10 +53,7 @@ def add_cost(
     choices: ArrowStream, prices: Prices = None, *, provider: str | None = None
 ) -> pl.DataFrame: ...
 def add_cost(
-    choices: pl.DataFrame | pl.LazyFrame | ArrowStream,
-    prices: Prices = None,
-    *,
-    provider: str | None = None,
+    choices: Choices, prices: Prices = None, *, provider: str | None = None
 ) -> pl.DataFrame | pl.LazyFrame:
     """Add the cost of each response, in USD, at the price of its day.
 

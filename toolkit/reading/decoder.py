@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 class _Kernel:
     """The decoder in Rust; it releases the lock of the interpreter while it works."""
 
-    is_parallel = True  # decodes in several threads at once
-
     def __init__(self, plan: Plan, *, is_strict: bool = False) -> None:
         tables = (plan.table, plan.chunks)
         known = {
@@ -89,7 +87,7 @@ def decode_all(
     thread, and two more.
     """
     threads = threads or system.available_cpus()
-    if threads == 1 or not decoder.is_parallel:
+    if threads == 1 or isinstance(decoder, Reference):
         for block in blocks:
             yield block, decoder.decode(block)
         return

@@ -11,10 +11,10 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
+from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor, IsalError
 
 from toolkit.errors import DamagedLogError, SourceError, UnreadableSourceError
 from toolkit.reading.blocks import read_errors, until_error
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 READ_BYTES = 1024 * 1024
-# Input of a step, and output of a step of zstd: larger steps copy bytes more often.
+# Input and output of a step of inflating: larger steps copy bytes more often.
 _STEP_BYTES = 128 * 1024
 
 
@@ -85,43 +85,15 @@ class Codec(NamedTuple):
 
     name: str
     magic: re.Pattern[bytes]
-    member: Callable[[PushbackReader], Iterator[bytes]]
+    inflater: Callable[[], IgzipDecompressor | zstd.ZstdDecompressor]
 
 
+_GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), partial(IgzipDecompressor, DECOMP_GZIP))
+# The second form is a skippable frame, which pzstd and other tools write.
+_ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+_ZSTD = Codec("zstd", _ZSTD_MAGIC, zstd.ZstdDecompressor)
 # isal declares its error as an instance.
 _INFLATE_ERRORS = cast("tuple[type[Exception], ...]", (IsalError, zstd.ZstdError))
-
-
-def _gzip_member(feed: PushbackReader) -> Iterator[bytes]:
-    """Inflate one gzip member; its CRC and length are checked at its end."""
-    inflater = isal_zlib.decompressobj(wbits=31)
-    while not inflater.eof:
-        data = inflater.unconsumed_tail or feed.read(_STEP_BYTES)
-        inflated = inflater.decompress(data, READ_BYTES)
-        if inflated:
-            yield inflated
-        elif not data:
-            raise EOFError
-    feed.put_back(inflater.unused_data)
-
-
-def _zstd_frame(feed: PushbackReader) -> Iterator[bytes]:
-    """Inflate one zstd frame; its checksum is checked at its end if it has one."""
-    inflater = zstd.ZstdDecompressor()
-    while not inflater.eof:
-        data = feed.read(_STEP_BYTES) if inflater.needs_input else b""
-        if inflater.needs_input and not data:
-            raise EOFError
-        if inflated := inflater.decompress(data, _STEP_BYTES):
-            yield inflated
-    feed.put_back(inflater.unused_data)
-
-
-_GZIP = Codec("gzip", re.compile(rb"\x1f\x8b"), _gzip_member)
-# The second form is a skippable frame, which pzstd and other tools write.
-_ZSTD = Codec(
-    "zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _zstd_frame
-)
 
 
 def iter_chunks(feed: PushbackReader, *, verify_first: bool = False) -> Iterator[bytes]:
@@ -195,7 +167,7 @@ def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
         fault = ""
         if codec.magic.match(head):
             try:
-                for data in codec.member(feed):
+                for data in _inflate_member(feed, codec):
                     size += len(data)
                     lines += count_lines(data, 0, len(data))
                     yield data
@@ -212,6 +184,18 @@ def _inflate(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
                 feed.name, byte=start, verified=feed.verified, lines=lines, fault=fault
             )
         feed.verified += size
+
+
+def _inflate_member(feed: PushbackReader, codec: Codec) -> Iterator[bytes]:
+    """Inflate one gzip member or zstd frame; its checksum is checked at its end."""
+    inflater = codec.inflater()
+    while not inflater.eof:
+        data = feed.read(_STEP_BYTES) if inflater.needs_input else b""
+        if inflater.needs_input and not data:
+            raise EOFError
+        if inflated := inflater.decompress(data, _STEP_BYTES):
+            yield inflated
+    feed.put_back(inflater.unused_data)
 
 
 def _corruption(codec: Codec, error: Exception) -> str:

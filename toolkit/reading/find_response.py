@@ -23,6 +23,7 @@ from toolkit.schema.tables import MOST_CHUNKS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from toolkit.reading.blocks import Plan
     from toolkit.reading.parsed_api import ParsedApi
     from toolkit.schema.api import Condition, Test
     from toolkit.schema.paths import Path
@@ -89,40 +90,57 @@ def find_response(
     raise LineError("error_response" if is_error else "not_a_response")
 
 
-def find_stream(
-    value: bytes,
-    line: Node | None,
-    places: Sequence[tuple[str, ...]],
-    envelopes: Sequence[tuple[str, ...]],
-    apis: Sequence[ParsedApi],
-) -> list[Response]:
-    """Find the chunks of a whole stream in a line, or the response that they end with.
+def find_responses(
+    value: bytes, plan: Plan, *, is_tail: bool = False
+) -> tuple[list[Response], bool]:
+    """Find the response or chunk of a line, or those of a whole stream in it.
 
-    Return an empty list if there is none. A list or a text of events is one if at least
-    one item is a chunk, or if it is a text with one event, which is a response.
+    Return also whether they are a whole stream. Raise `LineError` if there is neither,
+    if a chunk cannot be read, or if the stream ended with an error.
 
     Parameters
     ----------
     value
         The JSON of the line.
-    line
-        The same if it is an object.
-    places
-        Where the list or the text may be in an object.
-
-    Raises
-    ------
-    LineError
-        If a chunk cannot be read, or the stream ended with an error.
+    plan
+        Where the response or the stream may be, and of which APIs.
+    is_tail
+        Whether the line is unfinished: a number may be the beginning of a longer one.
     """
+    line = Node(value) if value[0] == ord("{") else None
+    fault = LineError("truncated" if is_tail else "not_a_response")
+    if line is not None:
+        try:
+            response = find_response(line, plan.envelopes, plan.parsed_apis)
+            if response.api.stream != "carriers":
+                return [response], False
+            fault = LineError("stream_chunk")
+        except LineError as error:
+            fault = error
+            if error.path or error.code == "stream_chunk":
+                raise
+    responses = _find_stream(value, line, plan)
+    if not responses:
+        raise fault
+    return responses, True
+
+
+def _find_stream(value: bytes, line: Node | None, plan: Plan) -> list[Response]:
+    """Find the chunks of a whole stream in a line, or the response that they end with.
+
+    Return an empty list if there is none. A list or a text of events is one if at least
+    one item is a chunk, or if it is a text with one event, which is a response.
+    """
+    # An item is tried as a chunk first, a line as a response.
+    apis = sorted(plan.parsed_apis, key=lambda api: not api.stream)
     codes: set[str] = set()
-    for path, raw in _lists_and_texts(value, line, places):
+    for path, raw in _lists_and_texts(value, line, plan.places):
         found: list[Response] = []
         for place, item in enumerate(_iter_items(raw, path)):
             if place == MOST_CHUNKS:
                 raise too_many(MOST_CHUNKS, path)
             try:
-                response = find_response(item, envelopes, apis)
+                response = find_response(item, plan.envelopes, apis)
             except LineError as error:
                 if error.path:
                     raise

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # bytes of all logs. A line counts as at least so many bytes.
 _MOST_LINES, _FEWEST_LINES = 1000, 16
 _MOST_BYTES, _LEAST_OF_A_LINE = 40_000_000, 4_000
+# Counts of a block that add up to those of its log.
+_COUNTED = ("bytes", "lines", "blank", "chunks", "duplicates", "outside")
 # Codes that say what a rejected line is.
 _CLEAR_CODES = ("error_response", "line_too_long")
 
@@ -77,13 +79,8 @@ class LedgerBuilder:
             errors = sum(count.lines for count in new if count.code == "error_response")
             self.codes = merge_counts([*self.codes.values(), *new])
             self.look_at(decoded.rejects, decoded.log_id)
+        counts.update({name: getattr(decoded, name) for name in _COUNTED})
         counts.update(
-            bytes=decoded.bytes,
-            lines=decoded.lines,
-            blank=decoded.blank,
-            chunks=decoded.chunks,
-            duplicates=decoded.duplicates,
-            outside=decoded.outside,
             pending_bytes=decoded.pending,
             errors=errors,
             rejected=rejected - errors,

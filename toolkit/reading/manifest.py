@@ -220,6 +220,15 @@ def list_open_files(directory: str, state: Manifest | None) -> list[str]:
     return [path for path in files if path != named and parse_generation(path)]
 
 
+def list_uncommitted(directory: str, state: Manifest) -> list[str]:
+    """Return the files of open streams and parts that the last commit does not have."""
+    left = list_open_files(directory, state)
+    for kind in KINDS:
+        committed = list_parts(directory, kind, state)
+        left += sorted({*list_part_files(directory, kind)}.difference(committed))
+    return left
+
+
 def parse_generation(path: str) -> int:
     """Return the generation of a part by its name; 0 of another file."""
     name = PART_NAME.fullmatch(PurePosixPath(path).name)

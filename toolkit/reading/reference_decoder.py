@@ -18,13 +18,13 @@ import xxhash
 
 from toolkit.reading.cells import Cell, check_range, read_cell, without_text
 from toolkit.reading.event_stream import END, strip_event
-from toolkit.reading.find_response import find_response, find_stream
-from toolkit.reading.json_values import LineError, Node, checked_json
+from toolkit.reading.find_response import find_responses
+from toolkit.reading.json_values import LineError, checked_json
 from toolkit.schema.paths import write_path
 from toolkit.schema.tables import MOST_CHUNK_FACTS, MOST_CHUNKS, REJECTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from toolkit.reading.blocks import Block, Decoded, Plan
     from toolkit.reading.find_response import Response
@@ -55,13 +55,8 @@ class _Line(NamedTuple):
 class Reference:
     """Decodes blocks of lines by a plan; it keeps no state between them."""
 
-    is_parallel = False
-
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        # A line is tried as a response first, an item of a stream as a chunk.
-        self.apis = plan.parsed_apis
-        self.apis_of_items = sorted(self.apis, key=lambda api: not api.stream)
 
     def decode(self, block: Block) -> Decoded:
         """Turn the lines of a block into rows, chunks and rejects."""
@@ -70,9 +65,8 @@ class Reference:
         lines = blank = pending = chunks = 0
         for line in _split(block):
             waits = line.is_tail and plan.leave_pending and block.growing
-            if self.is_blank(line):
-                lines, blank = lines + (not waits), blank + (not waits)
-                pending = line.length if waits else 0
+            if self.is_blank(line) and not waits:
+                lines, blank = lines + 1, blank + 1
                 continue
             log = {"log_id": block.log_id, "source": block.source, "line": line.number}
             try:
@@ -123,41 +117,18 @@ class Reference:
             if line.is_tail and error.code == "invalid_json":
                 raise LineError("truncated") from None
             raise
-        responses, is_stream = self.find(value, line.is_tail)
-        table = self.table_of(responses[0])
-        if not is_stream:
-            return table, self.read_response(responses[0], given)
+        responses, is_stream = find_responses(value, self.plan, is_tail=line.is_tail)
         rows: list[Row] = []
         repeated = 0
         for place, one in enumerate(responses):
-            found = self.read_response(one, {**given, "chunk_position": place})
+            position = {"chunk_position": place} if is_stream else {}
+            found = self.read_response(one, given | position)
             rows += found
             repeated += self.count_facts(one, found[0]) * len(found)
-            if len(rows) > MOST_CHUNKS or repeated > REPEATED_BYTES + len(data):
+            is_long = len(rows) > MOST_CHUNKS or repeated > REPEATED_BYTES + len(data)
+            if is_stream and is_long:
                 raise LineError("out_of_range", _TOO_LONG, one.place)
-        return table, rows
-
-    def find(self, value: bytes, is_tail: bool) -> tuple[Sequence[Response], bool]:
-        """Find the response or chunk of a line, or those of a whole stream."""
-        line = Node(value) if value[0] == ord("{") else None
-        # A number without a line feed may be the beginning of a longer one.
-        fault = LineError("truncated" if is_tail else "not_a_response")
-        envelopes = self.plan.envelopes
-        if line is not None:
-            try:
-                response = find_response(line, envelopes, self.apis)
-                if response.api.stream != "carriers":
-                    return [response], False
-                fault = LineError("stream_chunk")
-            except LineError as error:
-                fault = error
-                if error.path or error.code == "stream_chunk":
-                    raise
-        items = self.apis_of_items
-        responses = find_stream(value, line, self.plan.places, envelopes, items)
-        if not responses:
-            raise fault
-        return responses, True
+        return self.table_of(responses[0]), rows
 
     def table_of(self, response: Response) -> Table:
         """Return the table of a response or chunk."""
@@ -165,10 +136,8 @@ class Reference:
 
     def end_row(self, given: Row) -> Row:
         """Return the row of the end of a stream."""
-        unknown = {
-            column.name: None if column.nullable else 0
-            for column in self.plan.chunks.columns
-        }
+        columns = self.plan.chunks.columns
+        unknown = {one.name: None if one.nullable else 0 for one in columns}
         return {**unknown, **given, "is_end": True}
 
     def read_response(self, response: Response, given: Row) -> list[Row]:

@@ -425,8 +425,6 @@ def dictionary(table: Table = CHOICES) -> str:
     for column in table.columns:
         paths = ", ".join(f"`{path}`" for path in column.paths)
         what = f"{column.description}; {paths}" if paths else column.description
-        kind = str(column.type).replace("|", "\\|")
-        rows.append(
-            f"| {column.name} | {kind} | {column.grain} | {column.unit} | {what} |"
-        )
+        cells = (column.name, column.type, column.grain, column.unit, what)
+        rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows) + "\n"

@@ -24,10 +24,7 @@ from toolkit.testing.dialects import (
 )
 from toolkit.testing.responses import make_response
 
-Wrap: TypeAlias = Callable[[Json, Dice], Json]
-Encoder: TypeAlias = Callable[[object], str]
 Stream: TypeAlias = Callable[[Json], object]
-Damage: TypeAlias = Callable[[bytes, Dice], bytes]
 _GPT_4O, _GPT_MINI, _MISTRAL, _DEEPSEEK, _GROK, _OLLAMA = MODELS[:6]
 
 
@@ -63,7 +60,7 @@ def _pair_text(response: Json, dice: Dice) -> Json:
 
 _ESCAPED = json.JSONEncoder(separators=(",", ":")).encode
 _RAW = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-ENCODERS: tuple[Encoder, ...] = (_RAW, _RAW, _ESCAPED, json.dumps)
+ENCODERS: tuple[Callable[[object], str], ...] = (_RAW, _RAW, _ESCAPED, json.dumps)
 WRAPS = (*[_bare] * 42, *[_tagged] * 3, *[_pair] * 3, *[_batch] * 2)
 
 
@@ -168,9 +165,9 @@ class Quirk(NamedTuple):
     rate: int  # of 10,000 lines, in addition to the one that a sample always has
     change: Change = lambda *_: None
     model: Model | None = None  # None, here and below: chosen by chance
-    wrap: Wrap | None = None
-    encoder: Encoder | None = None
-    damage: Damage | None = None
+    wrap: Callable[[Json, Dice], Json] | None = None
+    encoder: Callable[[object], str] | None = None
+    damage: Callable[[bytes, Dice], bytes] | None = None
 
 
 _FINISH = ("choices", 0, "finish_reason")

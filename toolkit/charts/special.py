@@ -1,4 +1,4 @@
-"""Charts of counts and amounts in rows: tools, problems, causes, and calls by hour."""
+"""Charts that one metric each has: problems, causes, hours of the week, versions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import polars as pl
 
 from toolkit.charts import titles
 from toolkit.charts.colors import mix
-from toolkit.charts.layout import set_value_axis
+from toolkit.charts.layout import measure_axes, set_value_axis
 from toolkit.charts.rows import Mark, Row, draw_rows, max_rows
-from toolkit.charts.series import divide_sums, fold_series, sum_measure
+from toolkit.charts.series import format_key, shades_of, sum_measure
 from toolkit.charts.style import current_theme
-from toolkit.charts.text import format_value, tick_of
+from toolkit.charts.text import tick_of
+from toolkit.charts.time_axis import elapsed_days, set_moment_axis, time_zone
 from toolkit.errors import plural
+from toolkit.expressions.model_families import model_family
 from toolkit.formatting.dates import WEEKDAYS
-from toolkit.formatting.figures import UNKNOWN
 from toolkit.formatting.text import (
-    UNKNOWN_TEXT,
     capitalize,
     format_count,
     format_share,
@@ -34,58 +34,11 @@ if TYPE_CHECKING:
 
 # Counts of a ledger that are no problem, or that the codes of rejects break down.
 _NO_PROBLEM = ("lines", "responses", "chunks", "choices", "rejected", "errors")
-_MAX_BARS = 16
 _HOUR_WIDTH = 36  # points of a label
-
-
-def draw_counts(
-    ax: Axes,
-    data: ChartData,
-    *,
-    subtitle: str = "",
-    noun: str = "",
-    fault: str = "",
-    faults: str = "",
-    missing: str = "",
-) -> Bbox:
-    """Draw the sums of the main measure.
-
-    A bar for each key of the metric, or for each series, the largest at the top; all
-    periods are summed, and undated responses too. Of a ratio of the main measure the
-    numerator is orange, and the share is at the end.
-
-    `fault` and `faults` name that part, and `missing` what it does not include.
-    """
-    spec, measure = data.spec, data.spec[data.spec.main]
-    noun = noun or titles.unit_noun(measure.unit)
-    names = list(spec.key_names) or data.by
-    ratio = next((one for one in spec.drawn if one.part not in {None, spec.main}), None)
-    rows = data.frame.drop("folded", strict=False) if spec.keys else data.frame
-    weight, most = pl.col(measure.name), min(_MAX_BARS, max_rows(ax))
-    series, placed = fold_series(rows, names, weight, most=most, lone=f"all {noun}s")
-    bars, theme = [], current_theme()
-    for place, part in enumerate(series):
-        of_series = placed.filter(series=place)
-        figure = sum_measure(measure, of_series)
-        if not figure.is_known:
-            bars.append(Row(part.name, UNKNOWN_TEXT))
-            continue
-        end = format_value(measure, figure, words=False)
-        faulty = float(of_series[ratio.part].sum()) if ratio and ratio.part else 0.0
-        length = float(figure.number)
-        marks = [Mark(0, length - faulty, theme.pale if part.folded else theme.soft)]
-        marks += [Mark(length - faulty, length, theme.warn)] if faulty else []
-        share = divide_sums(ratio, of_series) if ratio and faulty else UNKNOWN
-        more = f"· {format_share(share)} {fault}" if share.is_known else ""
-        bars.append(Row(part.name, end, marks, more))
-    note = [plural(int(data.total(measure.name)), noun)]
-    note += [f"orange: {faults}"] if any(len(bar.marks) > 1 for bar in bars) else []
-    note += titles.format_missing(data, ratio, missing) if ratio else []
-    if "period" in data.frame.columns and len(data.frame):
-        note.append("all periods together")
-    what = subtitle or capitalize(measure.title)
-    text = titles.ChartText(titles.format_title(spec.title, names), what, note)
-    return draw_rows(ax, text, bars, tick=tick_of(measure), empty=f"no {noun}s")
+_REQUESTED = "requested_model"
+_SEEN = ("first_seen", "last_seen")
+_OPTIONAL = {_REQUESTED: pl.String, "differs": pl.Boolean, "undated": pl.Int64}
+_MIN_SHARE = 0.008  # of the width; of the shortest bar
 
 
 def draw_health(ax: Axes, data: ChartData) -> Bbox:
@@ -210,3 +163,81 @@ def draw_hours(ax: Axes, data: ChartData) -> Bbox:
     empty, kind = titles.no_rows(data), "Heat map"
     look: dict[str, Any] = {"empty": empty, "kind": kind, "aligned": True}
     return draw_rows(ax, text, rows, set_axis=set_axis, **look)
+
+
+def draw_timeline(ax: Axes, data: ChartData) -> Bbox:
+    """Draw when each row of a metric was seen.
+
+    A bar from the first to the last response of each model version, in the colour of
+    its model, the first seen at the top. Where a model of another family was requested,
+    its name is at the end. If there are too many rows, those with the fewest calls are
+    left out and counted in the note.
+    """
+    spec, noun = data.spec, titles.unit_noun(data.spec[data.spec.main].unit)
+    rows = _merge_versions(data)
+    dated, first = rows.drop_nulls("first_seen"), pl.col("version").list.first()
+    shown = dated.sort("count", descending=True, maintain_order=True)
+    began = pl.col("first_seen").min().over(first)
+    shown = shown.head(max_rows(ax)).sort(began, first, *_SEEN, maintain_order=True)
+    note = [plural(int(rows["count"].sum()), noun)]
+    note += titles.format_undated(int(rows["undated"].sum() or 0), noun)
+    if left := len(dated) - len(shown):
+        note.append(f"{format_count(left)} less frequent versions not shown")
+    zone = titles.format_zone(time_zone(data.frame, "first_seen"))
+    text = titles.ChartText(spec.title, f"First to last response ({zone})", note)
+    starts, ends = (elapsed_days(shown[name]) for name in _SEEN)
+    if len(shown):
+        ends = np.maximum(ends, starts + _MIN_SHARE * (ends.max() - starts.min()))
+    colors = shades_of([format_key(row[0]) for row in shown["version"]], "model")
+    bars = [
+        Row(
+            _name_version(row["version"]),
+            _format_end(row, noun),
+            [Mark(start, end, color.fill)],
+        )
+        for row, start, end, color in zip(
+            shown.iter_rows(named=True), starts, ends, colors, strict=True
+        )
+    ]
+
+    def set_axis(width: float) -> None:
+        set_moment_axis(ax, shown, width, measure_axes(ax).date_width)
+
+    look: dict[str, Any] = {"kind": "Bars over time", "aligned": True, "lines": 2}
+    return draw_rows(
+        ax, text, bars, set_axis=set_axis, empty=titles.no_rows(data), **look
+    )
+
+
+def _merge_versions(data: ChartData) -> pl.DataFrame:
+    """Return a row for each version, and for each other model that was requested."""
+    keys = data.spec.key_names or data.by
+    version = [pl.col(key).cast(pl.String) for key in keys if key != _REQUESTED]
+    count = pl.col(data.spec.main).alias("count")
+    none = pl.DataFrame(schema=_OPTIONAL)
+    frame = pl.concat([data.frame, none], how="diagonal")
+    rows = frame.select(
+        pl.concat_list(version).alias("version"), count, *_OPTIONAL, *_SEEN
+    )
+    asked, model = pl.col(_REQUESTED), pl.col("version").list.first()
+    is_other = pl.col("differs") & (model_family(asked) != model_family(model))
+    return rows.group_by(
+        "version", pl.when(is_other).then(_REQUESTED), maintain_order=True
+    ).agg(
+        pl.col("count", "undated").sum(),
+        pl.col("first_seen").min(),
+        pl.col("last_seen").max(),
+    )
+
+
+def _name_version(version: list[str | None]) -> str:
+    """Return the name of a version: its model, and what is not usual."""
+    model, *others = version
+    unusual = [part for part in others if part not in {None, "default"}]
+    return " · ".join(map(format_key, [model, *unusual]))
+
+
+def _format_end(row: dict[str, Any], noun: str) -> str:
+    """Format the count of a row, and the model that was requested if it is another."""
+    count, asked = plural(row["count"], noun), row[_REQUESTED]
+    return f"{count}, requested: {asked}" if asked is not None else count
