@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 import polars as pl
 import pytest
@@ -459,7 +460,10 @@ def server() -> Iterator[ThreadedMotoServer]:
 def cluster(server: ThreadedMotoServer) -> Iterator[distributed.Client]:
     """Run two workers, each a process of its own with one thread."""
     assert server is not None
+    # On a busy machine a worker that starts again takes longer than the default.
+    patience = {"distributed.comm.timeouts.connect": "10 minutes"}
     with (
+        dask.config.set(patience),
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,

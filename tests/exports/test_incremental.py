@@ -785,6 +785,19 @@ def test_a_response_that_was_committed_before_is_counted_as_a_duplicate(
     assert logs.rows().height == done.ledger["choices"].sum()
 
 
+def test_a_run_that_only_repeats_responses_adds_no_part(logs: Logs) -> None:
+    logs.write(line("a", 1) + line("b", 2), "one.jsonl")
+    logs.export()
+    before = sorted((logs.out / "choices").rglob("*.parquet"))
+    logs.write(line("b", 2) + line("a", 1), "two.jsonl")
+
+    done = logs.export()
+
+    assert sorted((logs.out / "choices").rglob("*.parquet")) == before
+    assert done.added.select("lines", "responses", "duplicates").row(0) == (2, 0, 2)
+    assert toolkit.verify(logs.out).faults == []
+
+
 def test_equal_responses_without_an_id_are_kept_across_runs(logs: Logs) -> None:
     logs.write(line(""), "one.jsonl")
     logs.export()

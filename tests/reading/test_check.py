@@ -126,6 +126,24 @@ def test_sums_that_are_not_those_of_the_ledger_are_a_failure(tmp_path: Path) -> 
     assert failure.startswith("total_tokens: expected ")
 
 
+def test_the_place_of_a_finding_has_the_present_name_of_its_log(
+    tmp_path: Path,
+) -> None:
+    log, rotated = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+    lines = [json.dumps(make_response(id=one, model=one or None)) for one in ("a", "")]
+    log.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    toolkit.export(log, to=tmp_path / "out")
+    log.rename(rotated)
+    toolkit.export(rotated, to=tmp_path / "out")
+
+    found = toolkit.check(tmp_path / "out").findings
+
+    assert {one.code: one.first for one in found} == {
+        "without_id": f"{rotated.as_posix()}:2",
+        "without_model": f"{rotated.as_posix()}:2",
+    }
+
+
 def made(*rows: dict[str, object]) -> Loaded:
     """Return choices as those of a log with no other lines."""
     choices = make_choices(*rows)

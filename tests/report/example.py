@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.content import _what_to_do
 from toolkit.report.model import (
     Analysis,
     Answer,
@@ -37,15 +38,12 @@ from toolkit.report.model import (
     Restated,
     RestatedRow,
     Series,
-    Spell,
     Tag,
     TagRow,
     Tile,
-    Timeline,
     Trust,
     Waste,
 )
-from toolkit.report.summary import what_to_do
 
 COLORS = {
     "gpt-4o": "a1",
@@ -350,9 +348,9 @@ def tiles() -> list[Tile]:
     costs = [("claude-3.7-sonnet", "8.60"), ("gpt-4o", "3.23"), ("mistral-large", "2.59"),
              ("gpt-5-mini", "1.34"), ("llama-3.3-70b", "0.47"),
              ("gpt-4o-mini", "0.17")]  # fmt: skip
-    versions = [("gpt-4o", ["90d3", "e277", "1f66", "5a1c"], 0.0, "a1"),
-                ("gpt-4o-mini", ["e277", "1f66", "5a1c", "90d3"], 0.0, "a2"),
-                ("gpt-5-mini", ["e277", "1f66", "5a1c"], 0.36, "a3")]  # fmt: skip
+    versions = [("gpt-4o", ["90d3", "e277", "1f66", "5a1c"], 0),
+                ("gpt-4o-mini", ["e277", "1f66", "5a1c", "90d3"], 0),
+                ("gpt-5-mini", ["e277", "1f66", "5a1c"], 14)]  # fmt: skip
     return [
         Tile("tokens", "A weekend day has 22% of a weekday’s tokens",
              "Tokens per day by model; 522,241 in the week",
@@ -430,12 +428,10 @@ def tiles() -> list[Tile]:
              "Not reported is never counted as 0."),
         Tile("drift", "All three OpenAI models changed version on 6 Nov",
              "First four characters of system_fingerprint",
-             Timeline([(name, [Spell(start + (.95 - start) / len(labels) * place,
-                                     start + (.95 - start) / len(labels) * (place + 1),
-                                     label, "pale") for place, label in enumerate(labels)]
-                        + [Spell(.95, 1, "c0de", color)])
-                       for name, labels, start, color in versions],
-                      [(0, "1 Oct"), (.36, "15 Oct"), (.82, "2 Nov")]),
+             Bars([Bar(name, [Part(exact(start), "ground")] * bool(start)
+                       + [Part(exact((38 - start) / len(labels)), "pale", label=label)
+                          for label in labels], words=", ".join(labels))
+                   for name, labels, start in versions], "count"),
              "Versions of the three OpenAI models since 1 October",
              "36 calls name both the model asked for and the one that answered: the same "
              "in all, a dated version counted as the same."),
@@ -484,7 +480,7 @@ def example() -> ReportContent:
             "$0.76 to $0.95 (4 cases in 5)."),
         figures=key_figures(), budgets=[budget()], course=course(), tags=[team()],
         models=models(), causes=causes(), waste=waste(), trust=trust(),
-        todo=what_to_do(waste(), trust()), restated=None, analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},
+        todo=_what_to_do(waste(), trust()), restated=None, analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},
         made=Made(["data/sample"], "genai-prices 0.2.3, on the day of each call; 41 calls "
                   "at the price the provider reported",
                   "toolkit report data/sample --last week --compare previous --tag "
@@ -548,9 +544,6 @@ def _renamed(chart: Any, other: Any) -> Any:
         rows = [[replace(dot, label=other(n, dot.label)) for dot in row]
                 for n, row in enumerate(chart.rows)]  # fmt: skip
         return replace(chart, rows=rows)
-    if isinstance(chart, Timeline):
-        return replace(chart, rows=[(other(n, name), spells) for n, (name, spells)
-                                    in enumerate(chart.rows)])  # fmt: skip
     return chart
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from toolkit.expressions.time_ranges import span
 from toolkit.pricing.price_file import read_prices
 from toolkit.report.inputs import Plan, ReportInputs, price
-from toolkit.report.metric_tables import MetricTables
+from toolkit.report.tables import MetricTables
 from toolkit.testing import make_choices
 
 # The week of 16 to 22 November, and the one before.

@@ -17,9 +17,8 @@ from toolkit.metrics.rates import wilson_interval
 from toolkit.pricing.price_file import PriceFile
 from toolkit.report.analysis import TILES, build_analysis
 from toolkit.report.inputs import Plan, collect_inputs, price
-from toolkit.report.metric_tables import MetricTables
-from toolkit.report.model import Bars, Dots, Heat, Timeline
-from toolkit.report.series import Names, short_names
+from toolkit.report.model import Bars, Dots, Heat
+from toolkit.report.tables import MetricTables, Names, short_names
 
 if TYPE_CHECKING:
     from toolkit.report.model import Analysis, Tile
@@ -298,16 +297,9 @@ def test_versions_over_the_weeks() -> None:
     )["drift"]
     assert found.title == "gpt-4o changed version on 17 Nov"
     assert found.summary == "gpt-4o: aaaa, bbbb."
-    assert isinstance(found.chart, Timeline)
-    ((name, spells),) = found.chart.rows
-    # From 7 to 17 November of 11 days.
-    assert name == "gpt-4o"
-    assert [(one.start, one.end) for one in spells] == [
-        (0.0, pytest.approx(10 / 11)),
-        (pytest.approx(10 / 11), 1.0),
-    ]
-    # The middle is 12 November at noon; the range begins at 9 of 11 days.
-    assert [label for _, label in found.chart.ticks] == ["7 Nov", "12 Nov", "16 Nov"]
+    # From 7 to 16 November, and on the 17th.
+    assert bars(found) == {"gpt-4o": [Figure(10), Figure(1)]}
+    assert found.note.endswith("system_fingerprint, 7 to 17 Nov 2026")
     tokyo = built(
         calls("2026-11-15", 20, **old),
         calls("2026-11-17", 20, **new),
@@ -340,7 +332,7 @@ def test_the_table() -> None:
     assert found.table.heads == heads
     assert found.table.rows == [
         ["gpt-4o", "4 (3)", "4,400", "1,000", "100", "0%", "0%", "0", "0", "0", "1",
-         "$0.014", "$3.50"],
+         "$0.0140", "$3.50"],
         ["of-our-own", "1 (0)", "1,100", "1,000", "100", "0%", "0%", "0", "0", "0", "1",
          "unknown", "–"],
     ]  # fmt: skip
@@ -447,7 +439,7 @@ def test_a_week_of_the_sample() -> None:
     rows = tables.table("token_usage", every=None, by=("model",))
     analysis = build_analysis(tables, Names(("model",), short_names(rows["model"])))
     found = tiles(analysis)
-    assert analysis.head.title == "The same week in twelve small charts"
+    assert analysis.head.title == "The same week in 12 small charts"
     assert "(5 models, 64 calls)" in analysis.head.note
     days = [86_757, 99_926, 99_225, 108_638, 85_059, 24_391, 18_245]
     parts = [[part.value.number for part in bar.parts]

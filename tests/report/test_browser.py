@@ -12,7 +12,7 @@ import pytest
 
 from tests.report.example import VARIANTS
 from toolkit.report import write_report
-from toolkit.report.html import to_html
+from toolkit.report.formats import to_html
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

@@ -19,8 +19,8 @@ from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.pricing.budgets import parse_budgets
 from toolkit.report.budget import build_budgets, exceeds
 from toolkit.report.inputs import price
-from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import Budget
+from toolkit.report.tables import MetricTables
 
 OWN = {"model": "of-our-own", "provider": None}
 DAILY = Decimal("0.0035")  # of a call of `made.calls`

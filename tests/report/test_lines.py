@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.expressions.time_ranges import Span, span
-from toolkit.report.inputs import collect_inputs
-from toolkit.report.lines import RangeLines, count_lines
+from toolkit.report.inputs import RangeLines, collect_inputs, count_lines
 from toolkit.testing import make_response
 
 if TYPE_CHECKING:

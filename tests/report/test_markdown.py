@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from tests.report import example
 from toolkit.formatting.text import format_name
-from toolkit.report.markdown import to_markdown
+from toolkit.report.formats import to_markdown
 from toolkit.report.model import ReportContent
 
 PARSER = MarkdownIt("gfm-like", {"linkify": False}).enable("table")

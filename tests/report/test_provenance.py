@@ -12,7 +12,7 @@ from tests.report.test_restated import WEEK, tables_of
 from tests.report.test_trust import SAMPLE_WEEK
 from toolkit.errors import OptionError
 from toolkit.report.model import Made
-from toolkit.report.provenance import build_made, versions
+from toolkit.report.provenance import _versions, build_made
 from toolkit.testing import make_choices
 
 ONE = make_choices(*calls("2026-11-17", 1))
@@ -27,7 +27,7 @@ def made(sources: Any = ONE, *, uses_clock: bool = False, **options: Any) -> Mad
 
 
 def test_prices_are_one_sentence() -> None:
-    number = versions()["genai-prices"]
+    number = _versions()["genai-prices"]
 
     assert made().prices == f"genai-prices {number}, on the day of each call"
     assert made(prices="own.toml").prices == (

@@ -16,10 +16,14 @@ from toolkit.errors import OptionError
 from toolkit.expressions.time_ranges import Span, span
 from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import SCHEMA_VERSION, Restated, _plain
-from toolkit.report.provenance import versions
-from toolkit.report.restated import build_periods, build_restated, read_report
+from toolkit.report.provenance import (
+    _versions,
+    build_periods,
+    build_restated,
+    read_report,
+)
+from toolkit.report.tables import MetricTables
 from toolkit.testing import make_choices, make_response
 
 WEEK, NEXT = span("2026-11-16", "2026-11-23"), span("2026-11-23", "2026-11-30")
@@ -77,7 +81,7 @@ def earlier(sources: Any, **options: Any) -> dict[str, Any]:
         },
         "periods": [asdict(one) for one in build_periods(tables)],
         "ledger": {} if ledger is None else {"rejected": ledger["rejected"].sum()},
-        "made": {"versions": dict(versions())},
+        "made": {"versions": dict(_versions())},
     }
     read: dict[str, Any] = json.loads(json.dumps(data, default=_plain))
     return read

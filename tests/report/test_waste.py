@@ -11,9 +11,9 @@ import pytest
 import toolkit
 from tests.report.made import calls, tables_of
 from toolkit.formatting.figures import UNKNOWN, Figure
+from toolkit.report.content import _chance_range
 from toolkit.report.inputs import price
-from toolkit.report.metric_tables import MetricTables
-from toolkit.report.summary import _chance_range
+from toolkit.report.tables import MetricTables
 from toolkit.report.waste import build_waste
 
 OWN = {"model": "of-our-own", "provider": None}

@@ -19,7 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import toolkit
-from toolkit.report.html import to_html
+from toolkit.report.formats import to_html
 
 if TYPE_CHECKING:
     from toolkit.report.model import ReportContent

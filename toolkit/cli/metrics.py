@@ -15,7 +15,6 @@ from toolkit.formatting.parameters import check_ending
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toolkit.cli.options import Context
     from toolkit.reading.discovery import Sources
 
 # `tokens` begins to read a log before polars is imported: these columns, those of `by`,
@@ -30,17 +29,17 @@ _TABLE = ("every", "by", *RANGE, "top", "fill", "compare")
 
 @command("name", "sources", *_TABLE, "provider", "prices", *FORM, *READ)
 def metric(
-    ctx: Context,
+    configured: set[str],
     name: str,
     sources: list[str],
     **options: Any,
 ) -> None:
     """Print the table of any metric by period and model."""
-    _print_metric(ctx, name, sources, options)
+    _print_metric(configured, name, sources, options)
 
 
 @command("sources", *_TABLE, "provider", *FORM, *READ)
-def tokens(ctx: Context, sources: list[str], **options: Any) -> None:
+def tokens(configured: set[str], sources: list[str], **options: Any) -> None:
     """Print the token counts by period and model."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.reading.log_reader import start_reading
@@ -48,13 +47,15 @@ def tokens(ctx: Context, sources: list[str], **options: Any) -> None:
 
     read: Any = {name: options[name] for name in DEFAULTS if name in options}
     columns = [*_TOKEN_COLUMNS, *options.get("by", ())]
-    _print_metric(ctx, "token_usage", start_reading(sources, read, columns), options)
+    _print_metric(
+        configured, "token_usage", start_reading(sources, read, columns), options
+    )
 
 
 def _print_metric(
-    ctx: Context, name: str, sources: Sources, options: dict[str, Any]
+    configured: set[str], name: str, sources: Sources, options: dict[str, Any]
 ) -> None:
-    """Print the table of a metric in the form that was asked for."""
+    """Print the table of a metric, or write it in another form."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS, measure
 
@@ -62,7 +63,7 @@ def _print_metric(
         hint = ": `toolkit plot overview` draws it"
         raise OptionError("metric", name, expected="the name of a metric", hint=hint)
     form = options.pop("form", None)
-    _drop_settings(ctx, name, options)
+    _drop_settings(configured, name, options)
     with show_progress("reading") as progress:
         table = measure(name, sources, progress=progress, **options)
     if not print_data(table, form, SPECS[name]):
@@ -72,7 +73,7 @@ def _print_metric(
         print_table(table, SPECS[name], options.get("by"))
 
 
-def _drop_settings(ctx: Context, metric: str, options: dict[str, Any]) -> None:
+def _drop_settings(configured: set[str], metric: str, options: dict[str, Any]) -> None:
     """Drop settings that a metric does not take."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.options import PARAMETERS
@@ -81,13 +82,13 @@ def _drop_settings(ctx: Context, metric: str, options: dict[str, Any]) -> None:
     if metric in SPECS:
         spec = SPECS[metric]
         known = {*spec.option_names, *(["prices"] if spec.costs else [])}
-        for option in ctx.configured & {*PARAMETERS, "prices"} - known:
+        for option in configured & {*PARAMETERS, "prices"} - known:
             options.pop(option, None)
 
 
 @command(*_CHART, "every", "by", *RANGE, "top", "provider", "prices", *READ)
 def plot(
-    ctx: Context,
+    configured: set[str],
     name: str,
     sources: list[str],
     to: Path,
@@ -109,7 +110,7 @@ def plot(
         if options.get("every", "") is None:
             raise OptionError("every", "none", expected="a length of a period")
     else:
-        _drop_settings(ctx, name, options)
+        _drop_settings(configured, name, options)
     with show_progress("reading") as progress:
         if name == "overview":
             figure: Any = overview(sources, progress=progress, **options)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from toolkit.cli.options import Context
 
 # Columns that `cost` prints beside those of the period and the series.
 _SPENT = (
@@ -33,7 +32,7 @@ _DIFFERS = 3
 
 @command("sources", "every", "by", *RANGE, "as_model", "as_lines", *_READ)
 def cost(
-    ctx: Context,
+    configured: set[str],
     sources: list[str],
     as_model: str | None = None,
     as_lines: bool = False,
@@ -49,7 +48,7 @@ def cost(
 
     if as_model is not None or as_lines:
         grouped = [name for name in ("every", "by") if options.pop(name, None)]
-        if any(name not in ctx.configured for name in grouped):
+        if any(name not in configured for name in grouped):
             fail("--as and --lines cannot be combined with --every or --by")
     with output.show_progress("reading") as progress:
         if as_model is not None:

@@ -71,7 +71,7 @@ _OPTIONS: dict[str, dict[str, str]] = tomllib.loads(_TEXT)
 
 
 @dataclass
-class Context:
+class _Context:
     """What a command was called with."""
 
     command: str
@@ -97,13 +97,14 @@ class Command(NamedTuple):
         """Run the command with the words behind its name."""
         text, options = str(self.function.__doc__), self.options
         params = parse_words(self.name, text, options.values(), words)
-        ctx = Context(self.name, options, params)
-        takes_context = "ctx" in signature(self.function).parameters
-        own = {"ctx": ctx} if takes_context else {}
+        ctx = _Context(self.name, options, params)
         try:
             _use_settings(ctx)
             _check_targets(ctx.params)
-            self.function(**own, **_library_options(ctx))
+            values = _library_options(ctx)
+            if "configured" in signature(self.function).parameters:
+                values["configured"] = ctx.configured
+            self.function(**values)
         except errors.ToolkitError as error:
             _explain_error(ctx, error)
             raise
@@ -116,8 +117,8 @@ def command(*names: str, **defaults: str) -> Callable[[Callable[..., None]], Com
     ----------
     names
         Names of its arguments and options; the function gets those that are set as
-        keywords, as the library takes them, and a `Context` if it has the parameter
-        ``ctx``.
+        keywords, as the library takes them, and in ``configured``, if it has such a
+        parameter, the names of those that the settings file sets.
     defaults
         What the help of this command shows as the default of an option.
     """
@@ -142,7 +143,7 @@ def _option_of(name: str, default: str | None) -> Option:
     )
 
 
-def _use_settings(ctx: Context) -> None:
+def _use_settings(ctx: _Context) -> None:
     """Let the settings file fill in the options that the command line leaves out."""
     settings: dict[str, Any] = {}
     if "config" in ctx.options:
@@ -189,7 +190,7 @@ def _is_read(file: str, source: str) -> bool:
         return False
 
 
-def _library_options(ctx: Context) -> dict[str, Any]:
+def _library_options(ctx: _Context) -> dict[str, Any]:
     """Return the options that are set, as the library takes them."""
     options = {name: value for name, value in ctx.params.items() if value is not False}
     form = _form_of(options)
@@ -217,7 +218,7 @@ def _form_of(options: dict[str, Any]) -> Form | None:
     return Form("".join(forms) or None, files) if forms or files else None
 
 
-def _drop_settings(ctx: Context, options: dict[str, Any]) -> None:
+def _drop_settings(ctx: _Context, options: dict[str, Any]) -> None:
     """Drop settings that do not fit; fail if such an option is given.
 
     An export keeps the options that it was made with; `since` replaces `last`.
@@ -241,7 +242,7 @@ def _drop_settings(ctx: Context, options: dict[str, Any]) -> None:
             )
 
 
-def _choose_range(ctx: Context, options: dict[str, Any]) -> None:
+def _choose_range(ctx: _Context, options: dict[str, Any]) -> None:
     """Replace the options of the range by its start and end."""
     bounds = {name: options.pop(name) for name in RANGE[1:] if name in options}
     if bounds.keys() - {"now"}:
@@ -263,7 +264,7 @@ def _choose_range(ctx: Context, options: dict[str, Any]) -> None:
         fail("--every none --compare needs --since and --until, or --last")
 
 
-def _explain_error(ctx: Context, error: errors.ToolkitError) -> None:
+def _explain_error(ctx: _Context, error: errors.ToolkitError) -> None:
     """Name an option as it is typed, and the settings file if the file sets it."""
     name = getattr(error, "name", None) or next(
         (name for kind, name in _AT_FAULT.items() if isinstance(error, kind)), ""

@@ -52,7 +52,7 @@ class ObjectStoreTarget:
         self.where = where
         self.rewrite = rewrite
         self.staging = staging
-        self.run: str | None = uuid4().hex[:8]
+        self.run = uuid4().hex[:8]
         self.put: list[str] = []
         self.state: Manifest | None = None
         self.tag: str | None = None  # of the state.json that was read
@@ -165,7 +165,7 @@ class ObjectStoreTarget:
         """Delete what this run has uploaded."""
         with suppress(OSError):
             object_store.delete_objects(self.put)
-            self.sweep_staging(self.generation + 1, self.run or "")
+            self.sweep_staging(self.generation + 1, self.run)
 
 
 def _check_empty(uri: str) -> None:

@@ -56,8 +56,10 @@ class Plan:
     content: Content = "keep"
     # Where the response may be, if it is not the line.
     envelopes: tuple[tuple[str, ...], ...] = tuple(map(parse_path, ENVELOPES))
-    # Where it may have a whole stream besides.
-    carriers: tuple[tuple[str, ...], ...] = tuple(map(parse_path, CARRIERS))
+    # Where the line may have a whole stream.
+    places: tuple[tuple[str, ...], ...] = tuple(
+        map(parse_path, dict.fromkeys([*ENVELOPES, *CARRIERS]))
+    )
     apis: tuple[Api, ...] = APIS
     created_unit: CreatedUnit = "s"
     max_line_bytes: int = MAX_LINE_BYTES
@@ -66,11 +68,6 @@ class Plan:
     # Names of the columns of choices that are built; None: all. The values of the
     # others are checked all the same.
     projection: frozenset[str] | None = None
-
-    @cached_property
-    def places(self) -> tuple[tuple[str, ...], ...]:
-        """Where a line may have a whole stream."""
-        return tuple(dict.fromkeys([*self.envelopes, *self.carriers]))
 
     @cached_property
     def chunks(self) -> Table:
@@ -137,7 +134,7 @@ def make_plan(*, leave_pending: bool = False, **options: Unpack[ReadOptions]) ->
         choices_table(tags, created),
         known["content"],
         own or Plan.envelopes,
-        () if own else Plan.carriers,
+        own or Plan.places,
         created_unit=known["created_unit"],
         max_line_bytes=longest,
         leave_pending=leave_pending,

@@ -240,6 +240,7 @@ def _findings(choices: pl.LazyFrame, ledger: pl.DataFrame) -> list[Finding]:
     found = {code: (*pair.values(),) for code, pair in counted.items()}
     for code, search in _SEARCHES.items():
         found[code] = search(choices).collect(engine="streaming").row(0)
+    # The ledger of an export has the present name of a log that was renamed.
     sources = dict(ledger.select("log_id", "source").iter_rows())
     findings = []
     for code, (count, place) in found.items():

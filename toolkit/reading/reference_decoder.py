@@ -65,9 +65,8 @@ class Reference:
         lines = blank = pending = chunks = 0
         for line in _split(block):
             waits = line.is_tail and plan.leave_pending and block.growing
-            if self.is_blank(line):
-                lines, blank = lines + (not waits), blank + (not waits)
-                pending = line.length if waits else 0
+            if self.is_blank(line) and not waits:
+                lines, blank = lines + 1, blank + 1
                 continue
             log = {"log_id": block.log_id, "source": block.source, "line": line.number}
             try:
@@ -119,18 +118,17 @@ class Reference:
                 raise LineError("truncated") from None
             raise
         responses, is_stream = find_responses(value, self.plan, is_tail=line.is_tail)
-        table = self.table_of(responses[0])
-        if not is_stream:
-            return table, self.read_response(responses[0], given)
         rows: list[Row] = []
         repeated = 0
         for place, one in enumerate(responses):
-            found = self.read_response(one, {**given, "chunk_position": place})
+            position = {"chunk_position": place} if is_stream else {}
+            found = self.read_response(one, given | position)
             rows += found
             repeated += self.count_facts(one, found[0]) * len(found)
-            if len(rows) > MOST_CHUNKS or repeated > REPEATED_BYTES + len(data):
+            is_long = len(rows) > MOST_CHUNKS or repeated > REPEATED_BYTES + len(data)
+            if is_stream and is_long:
                 raise LineError("out_of_range", _TOO_LONG, one.place)
-        return table, rows
+        return self.table_of(responses[0]), rows
 
     def table_of(self, response: Response) -> Table:
         """Return the table of a response or chunk."""
@@ -138,10 +136,8 @@ class Reference:
 
     def end_row(self, given: Row) -> Row:
         """Return the row of the end of a stream."""
-        unknown = {
-            column.name: None if column.nullable else 0
-            for column in self.plan.chunks.columns
-        }
+        columns = self.plan.chunks.columns
+        unknown = {one.name: None if one.nullable else 0 for one in columns}
         return {**unknown, **given, "is_end": True}
 
     def read_response(self, response: Response, given: Row) -> list[Row]:

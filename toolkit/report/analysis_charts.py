@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import format_count, format_name, format_usd, join_words
 from toolkit.metrics.rates import ENOUGH_CALLS, wilson_interval
-from toolkit.report.analysis_time import about
-from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Bar, Bars, Dot, Dots, Part
-from toolkit.report.series import (
+from toolkit.report.tables import (
     amount_of,
     cost_per_1000,
+    figure_of,
     priced_calls,
     split,
     tokens_of,
 )
-from toolkit.report.wording import calls, percent
+from toolkit.report.wording import about, calls, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toolkit.report.analysis_rows import Found, Rows
-    from toolkit.report.model import Mark
-    from toolkit.report.series import Row
+    from toolkit.report.model import Found, Mark
+    from toolkit.report.tables import Row, Rows
 
 _MOVED = 0.05  # a share that moved less is the same
 _MOST_BARS = 8
@@ -36,6 +35,10 @@ _KINDS: list[tuple[str, str, Mark]] = [
     ("answer", "soft", "solid"),
     ("reasoning", "soft", "hatched"),
 ]
+_SIZES = (
+    ("prompt", "ink", "prompt_tokens"),
+    ("answer", "soft", "completion_tokens"),
+)
 _ENDINGS = {
     "stop": "finished",
     "tool_calls": "called a tool",
@@ -62,11 +65,13 @@ def build_kinds(rows: Rows) -> Found:
     bars = []
     for name in rows.shown:
         row = rows.usage[name]
-        sizes = zip(_kinds_of(row), _KINDS, strict=True)
-        parts = [Part(size, color, mark) for size, (_, color, mark) in sizes
-                 if amount_of(size) > 0]  # fmt: skip
+        kinds = zip(_kinds_of(row), _KINDS, strict=True)
+        known = [(size, *kind) for size, kind in kinds if amount_of(size) > 0]
+        parts = [Part(size, color, mark) for size, _, color, mark in known]
+        words = ", ".join(f"{kind} {format_count(size)}" for size, kind, *_ in known)
         text = format_count(tokens_of(row), "short")
-        bars += [Bar(rows.short(name), parts, text)] if parts else []
+        if parts:
+            bars.append(Bar(rows.short(name), parts, text, words=words))
     if not bars or not share:
         return "no call reports its prompt and its answer"
     title = f"{share.capitalize()} of all tokens are prompt"
@@ -90,17 +95,19 @@ def _kinds_of(row: Row) -> list[Figure]:
 
 def build_sizes(rows: Rows) -> Found:
     """Build the prompts and answers of the middle 80% of calls."""
-    lines: dict[str, list[Dot]] = {}
-    for kind, color in (("prompt_tokens", "ink"), ("completion_tokens", "soft")):
+    found: dict[str, list[Dot]] = {name: [] for name in rows.shown}
+    for noun, color, kind in _SIZES:
         for name, row in rows.each("tokens_per_response", tokens=kind):
             low, median, high = (
                 figure_of("tokens_per_response", rank, row)
                 for rank in ("p10", "p50", "p90")
             )
-            dot = Dot(rows.short(name), color, median, low, high, "", color == "soft")
             if median.is_known:
-                lines.setdefault(name, []).append(dot)
-    dots = [lines[name] for name in rows.shown if name in lines]
+                least, half, most = map(format_count, (low, median, high))
+                words = f"{noun} {half} ({least} to {most})"
+                dot = Dot(rows.short(name), color, median, low, high, words=words)
+                found[name].append(replace(dot, is_hollow=color == "soft"))
+    dots = [row for row in found.values() if row]
     prompts = [row[0] for row in dots if row[0].color == "ink"]
     if not prompts:
         return "no call reports its prompt and its answer"
@@ -156,7 +163,9 @@ def build_cut_off(rows: Rows) -> Found:
             rate = figure_of("truncation_rate", "response_rate", row)
             low, high = map(Figure, wilson_interval(row["responses_truncated"], base))
             text = f"{format_count(_cut(row))} of {row['responses']:,}"
-            dots.append(Dot(rows.short(name), rows.color(name), rate, low, high, text))
+            words = f"{text} ({percent(low)} to {percent(high)})"
+            label, color = rows.short(name), rows.color(name)
+            dots.append(Dot(label, color, rate, low, high, text, words=words))
     if not dots:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls that say how they ended"
     count, were = format_count(cut, words=True), "was" if cut.value == 1 else "were"
@@ -189,14 +198,17 @@ def build_cache(rows: Rows) -> Found:
             dots.append([*old, Dot(label, color, now, text=text)])
     if not dots:
         return f"no {rows.noun} has {ENOUGH_CALLS} calls that report cached tokens"
-    moves = [amount_of(row[-1].value) - amount_of(row[0].value) for row in dots]
-    move = max(moves, key=abs)
-    before, *_, dot = dots[moves.index(move)] * 2
+
+    def moved(row: list[Dot]) -> float:
+        return amount_of(row[-1].value) - amount_of(row[0].value)
+
+    most = max(dots, key=lambda row: abs(moved(row)))
+    before, dot = most[0], most[-1]
     title = (
-        f"{'More' if move > 0 else 'Fewer'} of the prompt tokens of {dot.label} came "
-        f"from the cache: {percent(dot.value)}, {percent(before.value)} before"
+        f"{'More' if moved(most) > 0 else 'Fewer'} of the prompt tokens of {dot.label} "
+        f"came from the cache: {percent(dot.value)}, {percent(before.value)} before"
     )
-    if abs(move) < _MOVED:
+    if abs(moved(most)) < _MOVED:
         dot = max((row[-1] for row in dots), key=lambda dot: amount_of(dot.value))
         share = percent(dot.value)
         title = f"{share} of the prompt tokens of {dot.label} came from the cache"

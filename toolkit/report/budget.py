@@ -16,7 +16,7 @@ from toolkit.formatting.text import capitalize, format_name, format_usd
 from toolkit.metrics.forecast import WEEKS, WEEKS_OF_RANGE, forecast_cost
 from toolkit.pricing.budgets import check_names
 from toolkit.report.model import Budget, Head
-from toolkit.report.series import cost_of
+from toolkit.report.tables import cost_of
 from toolkit.report.wording import label_of, usd
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from toolkit.metrics.forecast import Forecast
     from toolkit.pricing.budgets import Budget as Limit
-    from toolkit.report.metric_tables import MetricTables
+    from toolkit.report.tables import MetricTables
 
 _DAY = timedelta(days=1)
 _SUMS = ("cost", "responses", "responses_unpriced", "total_tokens", "tokens_unpriced")

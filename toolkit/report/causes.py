@@ -17,43 +17,27 @@ from toolkit.formatting.text import UNKNOWN_TEXT, capitalize, format_count, join
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.registry import SPECS
 from toolkit.report.model import Cause, Causes, Head
-from toolkit.report.series import ALL_CALLS, cost_of, priced_calls
+from toolkit.report.tables import ALL_CALLS, cost_of, priced_calls
 from toolkit.report.wording import calls, fraction, percent, usd
 
 if TYPE_CHECKING:
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Names, Row
+    from collections.abc import Sequence
 
+    from toolkit.report.tables import MetricTables, Names, Row
 
-class _Effect(NamedTuple):
-    """An effect of `cost_change`, and the words for what raises and lowers the cost."""
-
-    name: str
-    more: str
-    less: str
-
-    @property
-    def label(self) -> str:
-        """What the chart of the metric calls it, too."""
-        return capitalize(SPECS["cost_change"][f"{self.name}_effect"].title)
-
-    def words(self, row: Row) -> str:
-        """Return what it was in a row."""
-        return self.more if row[self.name] > 0 else self.less
-
-
+# The effects of `cost_change`, and the words for what raises and lowers the cost.
 # That more of the cost is known is no reason to spend more: it has no words.
-_EFFECTS = (
-    _Effect("prompt_length", "longer prompts", "shorter prompts"),
-    _Effect("completion_length", "longer answers", "shorter answers"),
-    _Effect("mix", "more expensive models", "cheaper models"),
-    _Effect("volume", "more calls", "fewer calls"),
-    _Effect("cache", "fewer cache hits", "more cache hits"),
-    _Effect("price", "higher prices", "lower prices"),
-    _Effect("fees", "higher fees", "lower fees"),
-    _Effect("coverage", "", ""),
-    _Effect("unsplit", "higher charges", "lower charges"),
-)
+_EFFECTS = {
+    "prompt_length": ("longer prompts", "shorter prompts"),
+    "completion_length": ("longer answers", "shorter answers"),
+    "mix": ("more expensive models", "cheaper models"),
+    "volume": ("more calls", "fewer calls"),
+    "cache": ("fewer cache hits", "more cache hits"),
+    "price": ("higher prices", "lower prices"),
+    "fees": ("higher fees", "lower fees"),
+    "coverage": ("", ""),
+    "unsplit": ("higher charges", "lower charges"),
+}
 _CALLS = ("volume", "coverage", "mix")  # of a series: how many calls it had
 _LENGTHS = {
     "prompt_length": ("Prompts to", "prompt_tokens_per_response"),
@@ -65,12 +49,36 @@ _NOTABLE = 0.002  # of the known cost: a smaller change of a series has no reaso
 _MAIN_SHARE = 1 / 3  # of the change that the main cause explains
 
 
+class _Effect(NamedTuple):
+    """An effect on the cost of all calls.
+
+    `push` is positive if it moved the cost the way the cost moved; `leader` is the
+    series with most of it.
+    """
+
+    name: str
+    words: str
+    amount: Decimal
+    push: Decimal
+    leader: Row | None
+
+
 class Change(NamedTuple):
-    """The split of the change: of all calls, and of each series."""
+    """The split of the change: of all calls, of each series, and its effects.
+
+    `main` is the effect that explains most of it.
+    """
 
     total: dict[str, Any]
     series: list[dict[str, Any]]
     unit: str
+    effects: list[_Effect]
+    main: _Effect | None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the known cost changed by a hundredth or less."""
+        return bool(abs(self.total["cost_change"]) * 100 <= self.total["cost_before"])
 
 
 def read_change(tables: MetricTables, names: Names) -> Change | None:
@@ -80,7 +88,7 @@ def read_change(tables: MetricTables, names: Names) -> Change | None:
         return None
     table = tables.table("cost_change", by=plan.by)
     table = table.rename(lambda name: name.removesuffix("_effect"))
-    table = table.with_columns(pl.col(one.name for one in _EFFECTS).fill_null(0))
+    table = table.with_columns(pl.col(_EFFECTS).fill_null(0))
     # All numbers but means and shares add up over the series.
     numbers = selectors.integer() | selectors.decimal()
     sums = table.select(numbers - selectors.by_name(plan.by)).sum()
@@ -92,45 +100,66 @@ def read_change(tables: MetricTables, names: Names) -> Change | None:
         row["name"] = names.short(row["series"])
     for row in (total, *series):
         row |= {f"priced{end}": priced_calls(row, end) for end in _ENDS}
-    return Change(total, series, plan.unit)
+    moved, effects = total["cost_change"], []
+    for name, (more, less) in _EFFECTS.items():
+        amount = total[name]
+        words, push = more if amount > 0 else less, amount * _sign(moved)
+        leader = _leader(name, amount, series)
+        effects.append(_Effect(name, words, amount, push, leader))
+    most = max((one for one in effects if one.words), key=lambda one: one.push)
+    is_main = moved and float(most.push) >= abs(float(moved)) * _MAIN_SHARE
+    return Change(total, series, plan.unit, effects, most if is_main else None)
+
+
+def _sign(number: Decimal) -> int:
+    """Return 1, -1 or 0: whether a number is above 0, below it, or 0."""
+    return int(number > 0) - int(number < 0)
+
+
+def _leader(name: str, amount: Decimal, series: Sequence[Row]) -> Row | None:
+    """Return the series with most of an effect; none with few calls, or unknown."""
+    first = max(series, key=lambda one: one[name] * _sign(amount))
+    if 2 * first[name] * _sign(amount) < abs(amount) or not amount:
+        return None
+    is_mean = name in _LENGTHS or name == "cache"
+    is_few = is_mean and min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
+    return None if is_few or first["series"] in {UNKNOWN_TEXT, ALL_CALLS} else first
 
 
 def build_causes(change: Change) -> Causes:
     """Build the part on what changed, and why."""
-    row, main, rows = change.total, _main(change), []
+    rows, (before, now) = [], (cost_of(change.total, end) for end in _ENDS)
     # The largest first; what is no reason to spend more or less comes last.
     for effect in sorted(
-        _EFFECTS, key=lambda one: (one.name in _NO_REASONS, -abs(row[one.name]))
+        change.effects, key=lambda one: (one.name in _NO_REASONS, -abs(one.amount))
     ):
-        name, amount = effect.name, row[effect.name]
+        name, amount = effect.name, effect.amount
+        # The chart of the metric calls it the same.
+        label = capitalize(SPECS["cost_change"][f"{name}_effect"].title)
         if amount or name in {"price", "volume"}:
-            words = _words(effect, change)
-            rows.append(
-                Cause(name, effect.label, Figure(amount), words, effect is main)
-            )
-    before, now = (cost_of(row, end) for end in _ENDS)
+            words, is_main = _words(effect, change), effect is change.main
+            rows.append(Cause(name, label, Figure(amount), words, is_main))
     moved = now - before
-    amount = usd(Figure(moved.value), words=False, signed=True)
-    note = f"The change in known cost, {amount}, split into its causes: they add up."
+    text = usd(Figure(moved.value), words=False, signed=True)
+    note = f"The change in known cost, {text}, split into its causes: they add up."
     head = Head("What changed, and why", _title(change), note)
     return Causes(head, rows, moved, f"{usd(before)} before, {usd(now)} now.")
 
 
 def clause(change: Change) -> str:
     """Return the main cause as a clause: ``because prompts to gpt-4o were shorter``."""
-    main, row = _main(change), change.total
-    if main is None or _is_small(change):
+    main, row = change.main, change.total
+    if main is None or change.is_small:
         return ""
-    leader = _leader(main, change)
     if main.name == "volume":
         moved = _moved(row["responses_before"], row["responses"], "more", "fewer")
         return f"because there were {moved} calls"
     if main.name == "mix":
-        return f"because more of the work went to {main.words(row)}"
-    if leader is not None and main.name in _LENGTHS:
-        words = _length_words(main.name, leader)
+        return f"because more of the work went to {main.words}"
+    if main.leader is not None and main.name in _LENGTHS:
+        words = _length_words(main.name, main.leader)
         return f"because {words[0].lower()}{words[1:]}"
-    return f"because of {_phrase(main, change)}"
+    return f"because of {_phrase(main)}"
 
 
 def main_reason(row: Row, total: float) -> str:
@@ -146,53 +175,25 @@ def main_reason(row: Row, total: float) -> str:
         return ""
     if change is None or abs(float(change)) < _NOTABLE * total:
         return "no notable change"
-    effects = {"calls": sum(row[name] for name in _CALLS)}
+    sizes = {"calls": sum(row[name] for name in _CALLS)}
     if min(now, before) >= ENOUGH_CALLS:
-        effects |= {one.name: row[one.name] for one in _EFFECTS}
-    sizes = {
-        name: one * _sign(change) for name, one in effects.items() if name not in _CALLS
-    }
-    main = max(sizes, key=lambda name: sizes[name])
-    if sizes[main] <= 0:
+        sizes |= {name: row[name] for name in _EFFECTS if name not in _CALLS}
+    main = max(sizes, key=lambda name: sizes[name] * _sign(change))
+    if sizes[main] * _sign(change) <= 0:
         return "several reasons" if len(sizes) > 1 else "too few calls to say"
     if main == "calls":
         is_all = [before, now] == [row["responses_before"], row["responses"]]
         word = "more" if now > before else "fewer"
         return f"{word} {'' if is_all else 'priced '}calls: {before:,} → {now:,}"
-    words = next(one.words(row) for one in _EFFECTS if one.name == main)
+    words = _EFFECTS[main][0 if row[main] > 0 else 1]
     if main in _LENGTHS:
         return f"{words}: {_lengths(row, _LENGTHS[main][1])}"
     return f"{words}: {_cached(row)}" if main == "cache" else words
 
 
-def _sign(number: Decimal) -> int:
-    """Return 1, -1 or 0: whether a number is above 0, below it, or 0."""
-    return int(number > 0) - int(number < 0)
-
-
-def _main(change: Change) -> _Effect | None:
-    """Return the effect that moved the cost most, the way it moved."""
-    row, moved = change.total, change.total["cost_change"]
-    reasons = [effect for effect in _EFFECTS if effect.more]
-    main = max(reasons, key=lambda effect: row[effect.name] * _sign(moved))
-    explained = float(row[main.name] * _sign(moved))
-    return main if explained >= abs(float(moved)) * _MAIN_SHARE and moved else None
-
-
-def _leader(effect: _Effect, change: Change) -> Row | None:
-    """Return the series with most of an effect; none with few calls, or unknown."""
-    amount, name = change.total[effect.name], effect.name
-    first = max(change.series, key=lambda one: one[name] * _sign(amount))
-    if 2 * first[name] * _sign(amount) < abs(amount) or not amount:
-        return None
-    is_mean = name in _LENGTHS or name == "cache"
-    is_few = is_mean and min(first["priced"], first["priced_before"]) < ENOUGH_CALLS
-    return None if is_few or first["series"] in {UNKNOWN_TEXT, ALL_CALLS} else first
-
-
 def _words(effect: _Effect, change: Change) -> str:
     """Return an effect in a sentence: what moved, from what to what."""
-    row, name, leader = change.total, effect.name, _leader(effect, change)
+    row, name, leader = change.total, effect.name, effect.leader
     if name == "volume":
         return f"{row['responses_before']:,} → {calls(row['responses'])}."
     if name == "coverage":
@@ -201,10 +202,10 @@ def _words(effect: _Effect, change: Change) -> str:
         )
         priced = f"Calls with a known price: {' → '.join(ends)}"
         return f"{priced}. This part is no change in spending."
-    if name == "price" and not row[name]:
+    if name == "price" and not effect.amount:
         return f"No list price changed between the two {change.unit}s."
     if name == "mix":
-        return _mix_words(change)
+        return _mix_words(change.series)
     if leader is None:
         return "Spread over several models."
     who, priced, amount = leader["name"], calls(leader["priced"]), _money(leader[name])
@@ -219,36 +220,30 @@ def _words(effect: _Effect, change: Change) -> str:
     return f"Most of it at {who}: {amount}."
 
 
-def _mix_words(change: Change) -> str:
+def _mix_words(series: Sequence[Row]) -> str:
     """Return which series took more or less of the work, and what that moved.
 
     A series that costs more than the mean raises the cost when it takes more calls.
     """
-    priced, costs = (
-        [sum(float(row[f"{name}{end}"] or 0) for row in change.series) for end in _ENDS]
-        for name in ("priced", "cost")
-    )
-    mean = sum(map(_divide, costs, priced)) / 2
+    before, now = (sum(row[f"priced{end}"] for row in series) for end in _ENDS)
+    costs = [sum(float(row[f"cost{end}"] or 0) for row in series) for end in _ENDS]
+    mean = (_divide(costs[0], before) + _divide(costs[1], now)) / 2
     moved = []
-    for row in change.series:
-        counts = [row[f"priced{end}"] for end in _ENDS]
-        shares = [*map(_divide, counts, priced)]
+    for row in series:
+        shares = _divide(row["priced_before"], before), _divide(row["priced"], now)
         own = [float(row[f"cost{end}"] or 0) / row[f"priced{end}"]
                for end in _ENDS if row[f"priced{end}"]]  # fmt: skip
         apart = sum(own) / len(own) - mean if own else 0.0
-        effect = sum(priced) / 2 * (shares[1] - shares[0]) * apart
+        effect = (before + now) / 2 * (shares[1] - shares[0]) * apart
         moved.append((effect, row["name"], *map(percent, shares)))
     moved.sort(key=lambda one: -abs(one[0]))
     parts = [
-        f"{name} took {before} → {now} ({_money(Decimal(effect))})"
-        for effect, name, before, now in moved[:2]
-        if before != now
+        f"{name} took {was} → {share} ({_money(Decimal(effect))})"
+        for effect, name, was, share in moved[:2]
+        if was != share
     ]
-    return (
-        f"Of the priced calls {join_words(parts)}."
-        if parts
-        else "Little of it at any one."
-    )
+    words = f"Of the priced calls {join_words(parts)}."
+    return words if parts else "Little of it at any one."
 
 
 def _divide(part: float, whole: float) -> float:
@@ -292,37 +287,24 @@ def _money(amount: Decimal) -> str:
 
 def _title(change: Change) -> str:
     """Return the answer: the main cause, and what worked against it."""
-    row, main, moved = change.total, _main(change), change.total["cost_change"]
+    moved = change.total["cost_change"]
     cheaper = "cheaper" if moved < 0 else "more expensive"
-    if _is_small(change):
+    if change.is_small:
         return "The known cost hardly changed"
-    if main is None:
+    if change.main is None:
         return f"Several causes made the {change.unit} {cheaper}"
-    title = f"{capitalize(_phrase(main, change))} made the {change.unit} {cheaper}"
+    title = f"{capitalize(_phrase(change.main))} made the {change.unit} {cheaper}"
     against = sorted(
-        (effect for effect in _EFFECTS if effect.more),
-        key=lambda effect: row[effect.name] * _sign(moved),
+        (effect for effect in change.effects if effect.words), key=lambda one: one.push
     )
-    words = [
-        effect.words(row)
-        for effect in against[:2]
-        if -10 * row[effect.name] * _sign(moved) >= abs(moved)
-    ]
+    words = [one.words for one in against[:2] if -10 * one.push >= abs(moved)]
     verb = "took some of it back" if moved < 0 else "saved some of it"
     return f"{title}; {join_words(words)} {verb}" if words else title
 
 
-def _is_small(change: Change) -> bool:
-    """Return whether the known cost changed by a hundredth or less."""
-    row = change.total
-    return bool(abs(row["cost_change"]) * 100 <= row["cost_before"])
-
-
-def _phrase(effect: _Effect, change: Change) -> str:
+def _phrase(effect: _Effect) -> str:
     """Return an effect as a noun, with the series that has most of it."""
-    words, leader = effect.words(change.total), _leader(effect, change)
-    if leader is None or effect.name in _CALLS:
-        return words
-    return (
-        f"{words} {'to' if effect.name == 'prompt_length' else 'of'} {leader['name']}"
-    )
+    if effect.leader is None or effect.name in _CALLS:
+        return effect.words
+    to = "to" if effect.name == "prompt_length" else "of"
+    return f"{effect.words} {to} {effect.leader['name']}"

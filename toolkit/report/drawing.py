@@ -1,4 +1,4 @@
-"""A drawing in plain SVG: its elements, and how much room its texts take.
+"""A drawing in plain SVG: its elements, the room of its texts, and the small charts.
 
 Drawings have classes, not styles: `page.css` gives the colours of both themes. Text is
 measured in Arial with a reserve, so that none is cut or covers another, whatever font
@@ -8,6 +8,7 @@ outline is unpriced or could be, and is not to scale.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import floor, log10
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,18 +18,18 @@ from markupsafe import Markup, escape
 
 from toolkit.errors import clean
 from toolkit.formatting.text import format_count, format_share, format_usd
+from toolkit.report.model import Bars, Dots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from toolkit.formatting.figures import Figure
     from toolkit.formatting.text import UsdStyle
-    from toolkit.report.model import Color, Kind
+    from toolkit.report.model import Bar, Color, Heat, Kind, Tile
 
     Run: TypeAlias = tuple[str, str]  # a text, and its classes
     Tick: TypeAlias = tuple[float, str]  # a value of an axis, and how it is written
     Size: TypeAlias = float | str  # in pixels, or in percent
-    Piece: TypeAlias = tuple[float, Color, str]  # of a column, with its size
 
 # Widths of the characters of Arial, as parts of its size.
 _WIDTHS = {
@@ -46,7 +47,6 @@ _WIDTHS = {
 }
 _OTHER, _RESERVE, _BOLD = 0.57, 1.06, 1.07
 _SIZE = 12.5  # of text, in pixels
-LINE = 17.0  # between labels below each other
 _SLIMMEST = 0.2 * _SIZE  # width of a character
 
 
@@ -142,15 +142,36 @@ class Drawing:
             self.line("grid" if value else "axis", left, at, right, at)
             self.text(left - 6, at + 4, (text, "m end"))
 
-    def stack(self, x: float, y: float, width: float, parts: Iterable[Piece]) -> float:
-        """Add the parts of a column from the ground `y` up; return its top."""
-        for size, color, mark in parts:
-            if size:
-                # The ground shows between parts that are high enough for it.
-                edge = 1.2 if size > 3 else 0
-                self.part(x, y - size + edge, width, size - edge, color, mark)
-                y -= size
-        return y
+    def columns(
+        self,
+        bars: Sequence[Bar],
+        left: float,
+        slot: float,
+        y: float,
+        scale: float,
+        last: str = "i center",
+    ) -> None:
+        """Add columns from the ground `y` up, with a text above each.
+
+        `last` are the classes of the last text.
+        """
+        for place, bar in enumerate(bars):
+            x, width, top = left + slot * (place + 0.13), slot * 0.74, y
+            for part in bar.parts:
+                if part.mark == "dotted":  # not to scale
+                    top -= 8
+                    self.part(x, top, width, 7, part.color, part.mark)
+                elif size := size_of(part.value) * scale:
+                    # The ground shows between parts that are high enough for it.
+                    edge = 1.2 if size > 3 else 0
+                    top -= size
+                    self.part(x, top + edge, width, size - edge, part.color, part.mark)
+            if bar.before.is_known:
+                before = y - size_of(bar.before) * scale
+                self.line("limit", x - slot * 0.08, before, x + slot * 0.82, before)
+                top = min(top, before)
+            classes = last if bar is bars[-1] else "i center"
+            self.text(x + width / 2, top - 6, (bar.text, classes))
 
     def below(
         self, labels: Sequence[str], left: float, slot: float, y: float, last: str = ""
@@ -161,7 +182,7 @@ class Drawing:
             half, middle = text_width(text) / 2, left + slot * (place + 0.5)
             middles.append(min(max(middle, half), left + slot * len(labels) - half))
         ticks, sign = [*zip(middles, labels, strict=True)], -1 if last else 1
-        for x, text in thinned(ticks[::sign], lambda x: sign * x):
+        for x, text in _thinned(ticks[::sign], lambda x: sign * x):
             self.text(x, y, (text, last if last and x == middles[-1] else "m center"))
 
     def svg(
@@ -227,12 +248,12 @@ def ticks_of(most: float, kind: Kind, count: int = 5) -> list[Tick]:
     return [(one, format_usd(one, style if one else "short")) for one in values]
 
 
-def log_ticks(least: float, most: float) -> list[Tick]:
+def _log_ticks(least: float, most: float) -> list[Tick]:
     """Return 1, 3, 10, 30 and so on within a range, and how an axis writes them.
 
     Examples
     --------
-    >>> log_ticks(25, 4000)
+    >>> _log_ticks(25, 4000)
     [(30.0, '30'), (100.0, '100'), (300.0, '300'), (1000.0, '1k'), (3000.0, '3k')]
     """
     powers = range(floor(log10(least)), floor(log10(most)) + 1)
@@ -240,7 +261,7 @@ def log_ticks(least: float, most: float) -> list[Tick]:
     return [(one, format_count(one, "short")) for one in values if least <= one <= most]
 
 
-def thinned(ticks: Sequence[Tick], place: Callable[[float], float]) -> Sequence[Tick]:
+def _thinned(ticks: Sequence[Tick], place: Callable[[float], float]) -> Sequence[Tick]:
     """Return every tick, or every second or third one, so that their texts fit."""
     for step in range(1, len(ticks) + 1):
         if all(
@@ -250,3 +271,136 @@ def thinned(ticks: Sequence[Tick], place: Callable[[float], float]) -> Sequence[
         ):
             return ticks[::step]
     return ()
+
+
+# --- The small charts for analysts, all of one width ----------------------------------
+
+_WIDTH, _NAMES = 320, 122  # of a tile, and of the names in it
+_BELOW = 4.3  # from the middle of a line to the ground of its text
+_SHADES = 9  # of a heat map
+
+
+def draw_tile(tile: Tile) -> Markup:
+    """Draw the chart of a tile."""
+    drawing, chart = Drawing(), tile.chart
+    if isinstance(chart, Bars):
+        height = (_draw_columns if chart.upright else _draw_bars)(drawing, chart)
+    elif isinstance(chart, Dots):
+        height = _draw_dots(drawing, chart)
+    else:
+        height = _draw_heat(drawing, chart)
+    return drawing.svg(f"{tile.title}. {tile.summary}", "chart", (_WIDTH, height))
+
+
+def _draw_bars(drawing: Drawing, chart: Bars) -> float:
+    """Draw bars with names at their left and texts at their right."""
+    y, left = 2.0, _room(bar.label for bar in chart.bars)
+    texts = max((text_width(bar.text) for bar in chart.bars), default=0)
+    peak = max(map(_total, chart.bars), default=0) or 1
+    scale, row = (_WIDTH - left - texts - 8) / peak, 24 if len(chart.bars) < 6 else 20
+    for bar in chart.bars:
+        drawing.name(0, y + row / 2 + _BELOW, bar.label, left - 8)
+        x, high = left, row - (10.0 if row > 20 else 8.0)
+        for part in bar.parts:
+            if wide := size_of(part.value) * scale:
+                shown = wide - 1.5 if part.label else wide  # the ground between them
+                drawing.part(
+                    x, y + (row - high) / 2, shown, high, part.color, part.mark
+                )
+            if part.label and text_width(part.label) < wide - 4:
+                middle = x + wide / 2, y + row / 2 + _BELOW
+                drawing.text(*middle, (part.label, "i center"))
+            x += wide
+        drawing.text(min(x + 6, _WIDTH - texts), y + row / 2 + _BELOW, (bar.text, "i"))
+        y += row
+    return y + 4
+
+
+def _draw_columns(drawing: Drawing, chart: Bars) -> float:
+    """Draw columns, with an axis or a text above each."""
+    texts = max((text_width(bar.text) for bar in chart.bars), default=0)
+    top, bottom = 26.0 if texts else 8.0, 174.0
+    peak = max(map(_total, chart.bars), default=0) or 1
+    ticks = [] if texts else ticks_of(peak, chart.kind)
+    left = max((text_width(text) + 6 for _, text in ticks), default=0)
+    scale, slot = (bottom - top) / peak, (_WIDTH - left) / len(chart.bars)
+    drawing.grid(ticks, left, _WIDTH, bottom, scale)
+    bars = chart.bars
+    if texts >= slot - 2:  # only the highest has room for its text
+        bars = [bar if _total(bar) == peak else replace(bar, text="") for bar in bars]
+    drawing.columns(bars, left, slot, bottom, scale)
+    drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
+    return 196
+
+
+def _draw_dots(drawing: Drawing, chart: Dots) -> float:
+    """Draw rows of dots on one scale, each with a line over its range."""
+    top, row, left = 2.0, 22, _room(row[0].label for row in chart.rows)
+    dots = [dot for row in chart.rows for dot in row]
+    texts = max((text_width(dot.text) for dot in dots), default=0)
+    figures = [one for dot in dots for one in (dot.value, dot.low, dot.high)]
+    values = [size_of(one) for one in figures if one.is_known] or [1.0]
+    least, peak = min((one for one in values if one), default=1.0), max(values)
+    ticks = _log_ticks(least, peak) if chart.log else ticks_of(peak, chart.kind)
+    wide = _WIDTH - left - texts - (16 if texts else 8)
+
+    def along(value: float) -> float:
+        return log10(max(value, least) / least) if chart.log else value
+
+    def place(value: float) -> float:
+        return left + 4 + wide * along(value) / (along(peak) or 1)
+
+    bottom = top + row * len(chart.rows)
+    for value, text in _thinned(ticks, place):
+        x, classes = place(value), "grid" if value else "axis"
+        drawing.line(classes, x, top, x, bottom)
+        drawing.text(x, bottom + 16, (text, "m center"))
+    for line, marks in enumerate(chart.rows):
+        y = top + row * (line + 0.5)
+        drawing.name(0, y + _BELOW, marks[0].label, left - 8)
+        known = [dot for dot in marks if dot.value.is_known]
+        places = [place(size_of(dot.value)) for dot in known]
+        has_range = any(dot.low.is_known for dot in known)
+        apart = 7 if has_range and len(known) > 1 else 0
+        if len(known) > 1 and not has_range:
+            classes = f"s w {color_class(known[0].color)}"
+            drawing.line(classes, places[0], y, places[-1], y)
+        for number, (dot, x) in enumerate(zip(known, places, strict=True)):
+            at = y + apart * (number - 0.5)
+            if dot.low.is_known and dot.high.is_known:
+                low, high = place(size_of(dot.low)), place(size_of(dot.high))
+                drawing.line(f"s w {color_class(dot.color)}", low, at, high, at)
+            drawing.dot(x, at, dot.color, is_hollow=dot.is_hollow)
+        drawing.text(_WIDTH, y + _BELOW, (marks[-1].text, "i end"))
+    return bottom + 22
+
+
+def _draw_heat(drawing: Drawing, chart: Heat) -> float:
+    """Draw cells that are darker the more they count."""
+    left, high = _room(chart.rows), 21
+    peak = max(count for row in chart.counts for count in row)
+    wide = (_WIDTH - left) / len(chart.columns)
+    cells: dict[str, list[str]] = {}
+    for line, (name, counts) in enumerate(zip(chart.rows, chart.counts, strict=True)):
+        y = 6 + high * line
+        drawing.name(0, y + high / 2 + _BELOW, name, left - 8)
+        for place, count in enumerate(counts):
+            level = max(round(_SHADES * count / peak), 1 if count else 0)
+            shade = f"{0.05 + level / 10:.2f}"
+            size = f"h{wide - 1:.1f}v20h-{wide - 1:.1f}z"
+            cells.setdefault(shade, []).append(f"M{left + wide * place:.1f} {y}{size}")
+    for shade, paths in cells.items():
+        drawing.add("path", "f c-ink", d="".join(paths), **{"fill-opacity": shade})
+    bottom = 6.0 + high * len(chart.rows)
+    drawing.below(chart.columns, left, wide, bottom + 16)
+    return bottom + 22
+
+
+def _total(bar: Bar) -> float:
+    """Return how long a bar is, with its mark of the time before."""
+    return max(sum(size_of(part.value) for part in bar.parts), size_of(bar.before))
+
+
+def _room(names: Iterable[str]) -> float:
+    """Return the room for names, with a gap."""
+    return min(max(map(text_width, names), default=0), _NAMES) + 8

@@ -1,12 +1,14 @@
 """The inputs of a report: its options, the choices of logs or exports, their ledger.
 
 Logs are read once, without the text of messages; exports are scanned in place, once
-for each metric.
+for each metric. Each line of the logs is counted as what it is: see `count_lines`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import polars as pl
 
 from toolkit.errors import clean
-from toolkit.expressions.choices import check_columns
+from toolkit.expressions.choices import check_columns, first_choice
 from toolkit.expressions.time_ranges import Span, zone_of
 from toolkit.expressions.time_ranges import before as range_before
 from toolkit.formatting.dates import calendar_unit
@@ -24,6 +26,7 @@ from toolkit.metrics.registry import SPECS
 from toolkit.metrics.waste import text_number
 from toolkit.pricing.costs import ADDED, add_list_prices
 from toolkit.pricing.price_file import PriceFile
+from toolkit.reading.dedup import Deduplicator
 from toolkit.reading.ledger import LedgerBuilder, rank_counts, reject_counts
 from toolkit.reading.load import Loaded
 from toolkit.reading.log_reader import open_logs
@@ -31,15 +34,16 @@ from toolkit.reading.options import ReadOptions, complete
 from toolkit.reading.rejects import export_reject_counts
 from toolkit.reading.scan import scan
 from toolkit.reading.sources import Exports, choices_of, resolve_lines
-from toolkit.report.lines import PLACES, iter_decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from toolkit.metrics.options import Choices
     from toolkit.pricing.budgets import Budget
+    from toolkit.reading.blocks import Decoded
     from toolkit.reading.discovery import Sources
     from toolkit.reading.ledger import RejectCount
+    from toolkit.reading.log_reader import LogReader
 
 # Metrics that the key figures and the changes are computed from.
 _MAIN_METRICS = (
@@ -137,16 +141,6 @@ class Plan(NamedTuple):
         start, end = (None if at is None else at.astimezone(zone) for at in self.within)
         return start, end
 
-    @property
-    def since(self) -> str | None:
-        """The start of the range as text."""
-        return iso(self.within.start)
-
-    @property
-    def until(self) -> str | None:
-        """The end of the range as text."""
-        return iso(self.within.end)
-
 
 @cache
 def _spans(within: Span, tz: str) -> list[Span]:
@@ -166,7 +160,7 @@ def iso(moment: datetime | None) -> str | None:
 class ReportInputs(NamedTuple):
     """Choices, the ledger of their logs (None for a frame), and where they are from.
 
-    `places` has the lines of logs that are no calls: see `toolkit.report.lines`.
+    `places` has the lines of logs that are no calls: see `count_lines`.
     """
 
     choices: pl.LazyFrame
@@ -205,13 +199,13 @@ def collect_inputs(sources: Sources | Choices, options: ReadOptions) -> ReportIn
         return ReportInputs(scan(found), found.ledger, rejects, names)
     reading = open_logs(found, known)
     account = LedgerBuilder(reading.logs, reading.plan.table)
-    places = [pl.DataFrame(schema=PLACES)]
+    places = [pl.DataFrame(schema=_PLACES)]
     table = reading.plan.table
     columns = [name for name in table.names if name not in _UNREAD]
     frames = [table.empty().select(columns).with_columns(_REDUCED)]
     frames += [
         pl.DataFrame(decoded.choices.select(columns)).with_columns(_REDUCED)
-        for decoded in account.count_all(iter_decoded(reading, places))
+        for decoded in account.count_all(_iter_decoded(reading, places))
     ]
     account.warn_of_damage()
     account.warn_of_tags()
@@ -240,3 +234,111 @@ def price(inputs: ReportInputs, prices: PriceFile, by: Sequence[str]) -> ReportI
     if prices != PriceFile():
         choices = add_list_prices(choices, prices).lazy()
     return inputs._replace(choices=choices)
+
+
+# --- The lines of a range ------------------------------------------------------------
+
+# Calls are logged when they are over: one may be so much older than those before it.
+_LATEST = timedelta(hours=1)
+# Lines that are no calls with a date; `kind` is a column of the ledger or ``undated``.
+_KIND = pl.Enum(["rejected", "errors", "duplicates", "undated"])
+_PLACES = {"log_id": pl.Int32(), "line": pl.Int64(), "kind": _KIND, "code": pl.String()}
+
+
+def _iter_decoded(reader: LogReader, places: list[pl.DataFrame]) -> Iterator[Decoded]:
+    """Yield the blocks of logs, and append the places of rejects and copies."""
+    seen = Deduplicator() if reader.duplicates == "drop" else None
+    is_error = pl.col("code") == "error_response"
+    kind = pl.when(is_error).then(pl.lit("errors")).otherwise(pl.lit("rejected"))
+    for decoded in replace(reader, duplicates="keep").iter_decoded():
+        kept = decoded if seen is None else seen.drop_duplicates(decoded)
+        if len(kept.rejects):
+            rejects = pl.DataFrame(kept.rejects.select(["log_id", "line", "code"]))
+            places.append(_as_places(rejects, kind))
+        if kept.duplicates:
+            key = ["log_id", "line"]
+            before, after = (
+                pl.DataFrame(one.choices.select([*key, "choice_position"])).filter(
+                    first_choice()
+                )
+                for one in (decoded, kept)
+            )
+            copies = before.join(after, on=key, how="anti")
+            places.append(_as_places(copies, pl.lit("duplicates")))
+        yield kept
+
+
+def _as_places(lines: pl.DataFrame, kind: pl.Expr) -> pl.DataFrame:
+    """Return lines with the columns of places."""
+    code = pl.col("code") if "code" in lines.columns else pl.lit(None)
+    columns = lines.select("log_id", "line", kind.alias("kind"), code.alias("code"))
+    return columns.cast(dict(_PLACES))  # type: ignore[arg-type]
+
+
+@dataclass
+class RangeLines:
+    """The lines of a range.
+
+    Attributes
+    ----------
+    counts
+        Lines by what they are, as in the ledger; their sum is all lines of the range.
+    others
+        The places of those that are no calls with a date.
+    has_later
+        Whether each log with calls of the range also has calls after it.
+    without_dates
+        Lines of the logs in which no call has a date: these are in no range.
+    """
+
+    counts: Counter[str]
+    others: pl.DataFrame
+    has_later: bool = True
+    without_dates: int = 0
+
+
+def count_lines(
+    choices: pl.LazyFrame, places: pl.DataFrame, ledger: pl.DataFrame, within: Span
+) -> RangeLines | None:
+    """Count the lines of a range, or return None if a log is not in order of time.
+
+    A call belongs to the range of its own date. A reject, a copy or a call without a
+    date belongs with the next dated call of its log, at the end of a log with the last
+    one. A blank line or a further part of a streamed call belongs with the call before
+    it, at the beginning of a log with the first one. So each line belongs to one range
+    exactly.
+    """
+    calls = choices.filter(first_choice()).select("log_id", "line", "created").collect()
+    undated = calls.filter(pl.col("created").is_null())
+    places = pl.concat([places, _as_places(undated, pl.lit("undated"))])
+    calls_by_log = calls.drop_nulls("created").partition_by("log_id", as_dict=True)
+    places_by_log = places.partition_by("log_id", as_dict=True)
+    is_in = pl.all_horizontal(pl.col("created").is_not_null(), *within.conditions())
+    found = RangeLines(Counter(), places.clear())
+    for row in ledger.select("log_id", "lines", "blank", "chunks").iter_rows():
+        log_id, lines, blank, chunks = row
+        if (log_id,) not in calls_by_log:
+            found.without_dates += lines
+            continue
+        own = calls_by_log[(log_id,)].sort("line")
+        others = places_by_log.get((log_id,), places.clear())
+        line, created, last = own["line"], own["created"], len(own) - 1
+        if (created.cum_max() - created).max() > _LATEST:  # type: ignore[operator]
+            return None
+        in_range = own.select(is_in).to_series()
+        following = line.search_sorted(others["line"]).cast(pl.Int64)
+        with_next = in_range.gather(following.clip(0, last))
+        with_last = in_range.gather((following - 1).clip(0, last))
+        # The lines from each call to the next one.
+        sizes = line.shift(-1, fill_value=lines + 1) - line
+        sizes[0] += line[0] - 1
+        responses = int(in_range.sum())
+        rest = int(sizes.filter(in_range).sum()) - responses - int(with_last.sum())
+        # A log with both may have blank lines between the parts of a stream.
+        kind = "chunks" if not blank else "blank" if not chunks else "chunks_or_blank"
+        found.counts.update({"responses": responses, kind: rest})
+        found.others = pl.concat([found.others, others.filter(with_next)])
+        if responses and within.end is not None:
+            found.has_later &= created[-1] >= within.end
+    found.counts.update(dict(found.others["kind"].value_counts().iter_rows()))
+    return found

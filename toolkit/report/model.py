@@ -242,20 +242,25 @@ TILES = {
 
 
 class Part(_Data):
-    """A part of a bar; `mark` is how it is filled if not by the colour of a series."""
+    """A part of a bar; `mark` is how it is filled, `label` is written in it."""
 
     value: Figure
     color: Color
     mark: Mark = "solid"
+    label: str = ""
 
 
 class Bar(_Data):
-    """A bar, or a column, with its label and the text at its end."""
+    """A bar, or a column, with its label and the text at its end.
+
+    `words` has all its figures, if `text` does not.
+    """
 
     label: str
     parts: list[Part]
     text: str = ""
     before: Figure = UNKNOWN
+    words: str = ""
 
 
 class Bars(_Data):
@@ -268,7 +273,10 @@ class Bars(_Data):
 
 
 class Dot(_Data):
-    """A rate with its interval, a median with its span, or a value now and before."""
+    """A rate with its interval, a median with its span, or a value now and before.
+
+    `text` and `words` of the last dot in a row are those of the row.
+    """
 
     label: str
     color: Color
@@ -277,6 +285,7 @@ class Dot(_Data):
     high: Figure = UNKNOWN
     text: str = ""
     is_hollow: bool = False
+    words: str = ""
 
 
 class Dots(_Data):
@@ -296,23 +305,9 @@ class Heat(_Data):
     counts: list[list[int]]
 
 
-class Spell(_Data):
-    """A stretch of time in a row of a timeline: from and to are parts of the range."""
-
-    start: float
-    end: float
-    label: str
-    color: Color
-
-
-class Timeline(_Data):
-    """Rows of stretches of time, and the labels of the axis at their places."""
-
-    rows: list[tuple[str, list[Spell]]]
-    ticks: list[tuple[float, str]]
-
-
-Chart: TypeAlias = Bars | Dots | Heat | Timeline
+Chart: TypeAlias = Bars | Dots | Heat
+# Title, note, chart, and what is left out; or why there is no chart.
+Found: TypeAlias = tuple[str, str, Chart, str] | str
 
 
 class Tile(_Data):

@@ -13,8 +13,8 @@ from toolkit.charts.plot import PICTURES, build_page
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from toolkit.report.metric_tables import MetricTables
     from toolkit.report.model import ReportContent
+    from toolkit.report.tables import MetricTables
 
 _DPI = 110
 _TOP = 5  # series of a chart

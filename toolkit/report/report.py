@@ -30,9 +30,9 @@ from toolkit.pricing.price_file import PriceFile, read_prices
 from toolkit.reading.options import READ_PARAMETERS, ReadOptions, complete
 from toolkit.report.content import build_content
 from toolkit.report.inputs import Plan, ReportInputs, collect_inputs, price
-from toolkit.report.metric_tables import MetricTables
 from toolkit.report.model import TILES
-from toolkit.report.restated import read_report
+from toolkit.report.provenance import read_report
+from toolkit.report.tables import MetricTables
 
 if TYPE_CHECKING:
     from toolkit.reading.discovery import Sources
@@ -82,7 +82,7 @@ class Report:
     def html(self) -> str:
         """Return the report as an HTML page."""
         # Imported here: JSON and PNG do not need jinja2.
-        from toolkit.report.html import to_html
+        from toolkit.report.formats import to_html
 
         return to_html(self.content)
 
@@ -98,7 +98,7 @@ class Report:
     def markdown(self) -> str:
         """Return the report as Markdown."""
         # Imported here: JSON and PNG do not need jinja2.
-        from toolkit.report.markdown import to_markdown
+        from toolkit.report.formats import to_markdown
 
         return to_markdown(self.content)
 
@@ -282,7 +282,11 @@ def write_report(
     read = collect_inputs(sources, options)
     inputs = price(read, known, plan.by)
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
-    plan = plan._replace(last_call=latest.item())
+    last_call = latest.item()
+    # Without a call that has a date there is nothing to compare.
+    plan = plan._replace(
+        last_call=last_call, compares=plan.compares and last_call is not None
+    )
     given: Options = {
         "prices": None if prices is None else os.fspath(prices),
         "against": None if against is None else os.fspath(against),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -15,14 +15,13 @@ from toolkit.formatting.dates import MONTHS, format_day
 from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.formatting.text import (
     UNKNOWN_TEXT,
+    capitalize,
     format_name,
-    format_share,
     join_words,
 )
 from toolkit.report.causes import main_reason
-from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Course, Head, ModelRow, Models, Series, Tag, TagRow
-from toolkit.report.series import REST, amount_of, cost_of, split, tokens_of
+from toolkit.report.tables import REST, amount_of, cost_of, figure_of, split, tokens_of
 from toolkit.report.wording import calls, fraction, label_of, usd
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.report.causes import Change
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Names, Row
+    from toolkit.report.tables import MetricTables, Names, Row
 
 _MOST_SERIES = 5  # of a column
 _MOST_VALUES, _MOST_TAGS = 7, 2
@@ -41,53 +39,63 @@ _MOST_ROWS = 11  # of the table of series
 # --- Over time -----------------------------------------------------------------------
 
 
+class _Span(NamedTuple):
+    """A span of the course.
+
+    `nothing` is what a series without calls cost in it: unknown before the first call
+    of the log and after its last one.
+    """
+
+    start: date
+    cost: Figure
+    unpriced: Figure
+    is_whole: bool
+    nothing: Figure
+
+
 def build_course(tables: MetricTables, names: Names) -> Course | None:
     """Build known cost over the spans that end with the range; None for one span."""
     plan, first_call = tables.plan, names.first_call
     if len(plan.spans) < 2 or first_call is None:
         return None
-    zone = zone_of(plan.tz)
+    zone, last_call = zone_of(plan.tz), plan.last_call or first_call
     began = datetime.combine(first_call.astimezone(zone), time(), zone)
-    totals = tables.spans("cost").to_dicts()
-    places = {row["period"]: place for place, row in enumerate(totals)}
-    starts = [row["period"].astimezone(zone).date() for row in totals]
-    # What was before the log, and after its last call, is unknown.
-    last_call = plan.last_call or first_call
-    nothing = [
-        Figure(0)
-        if row["period_end"] > first_call and row["period"] <= last_call
-        else UNKNOWN
-        for row in totals
-    ]
-    costs = [cost_of(row) + there for row, there in zip(totals, nothing, strict=True)]
-    is_whole = [
-        began <= row["period"] < row["period_end"] <= plan.now for row in totals
-    ]
-    by_series: dict[str, list[Figure]] = {}
+    spans: dict[datetime, _Span] = {}
+    for row in tables.spans("cost").to_dicts():
+        start, end = row["period"], row["period_end"]
+        nothing = Figure(0) if end > first_call and start <= last_call else UNKNOWN
+        spans[start] = _Span(
+            start.astimezone(zone).date(),
+            cost_of(row) + nothing,
+            figure_of("cost", "unpriced_share", row),
+            began <= start < end <= plan.now,
+            nothing,
+        )
+    found = list(spans.values())
+    by_series: dict[str, dict[datetime, Figure]] = {}
     for row in tables.spans("cost", by=plan.by, fill=False).to_dicts():
-        if row["period"] is not None:
-            values = by_series.setdefault(names.of(row), [*nothing])
-            values[places[row["period"]]] = cost_of(row)
+        by_series.setdefault(names.of(row), {})[row["period"]] = cost_of(row)
+    series = {
+        name: [costs.get(start, span.nothing) for start, span in spans.items()]
+        for name, costs in by_series.items()
+    }
     unit = "period" if plan.unit == "range" else plan.unit
-    shares = [figure_of("cost", "unpriced_share", row) for row in totals]
     by = " and ".join(map(label_of, plan.by))
     weeks = "; weeks begin on Monday" if unit == "week" else ""
     note = f"US dollars, at least{f', by {by}' if by else ''}{weeks} ({plan.tz})"
-    is_cut = any(
-        there.is_known and not whole
-        for there, whole in zip(nothing, is_whole, strict=True)
-    )
-    notes = [_course_note(shares, unit), f"Hatched: not a whole {unit}." * is_cut]
-    day = format_day(first_call.astimezone(zone).date(), "short")
+    is_cut = any(one.nothing.is_known and not one.is_whole for one in found)
+    notes = [_course_note(found, unit), f"Hatched: not a whole {unit}." * is_cut]
+    day = format_day(began.date(), "short")
+    starts = [one.start for one in found]
     return Course(
-        Head(f"Cost by {unit}", _course_title(costs, starts, is_whole, unit), note),
+        Head(f"Cost by {unit}", _course_title(found, unit), note),
         starts,
         _labels(starts, plan.unit),
-        is_whole,
-        costs,
-        shares,
-        _largest(by_series, names, plan.top),
-        "" if nothing[0].is_known else f"no log before {day}",
+        [one.is_whole for one in found],
+        [one.cost for one in found],
+        [one.unpriced for one in found],
+        _largest(series, names, plan.top),
+        "" if found[0].nothing.is_known else f"no log before {day}",
         " ".join(filter(None, notes)),
     )
 
@@ -121,24 +129,21 @@ def _largest(
     return found
 
 
-def _course_title(
-    costs: Sequence[Figure], starts: Sequence[date], is_whole: Sequence[bool], unit: str
-) -> str:
+def _course_title(spans: Sequence[_Span], unit: str) -> str:
     """Return the answer of the course: how the last span compares with the others."""
-    spans = zip(costs, starts, is_whole, strict=True)
-    whole = [(cost.number, at) for cost, at, over in spans if over and cost.is_known]
-    if not any(map(amount_of, costs)):
+    whole = [one for one in spans if one.is_whole and one.cost.is_known]
+    if not any(amount_of(one.cost) for one in spans):
         return f"No {unit} has a known cost"
-    if not costs[-1].is_known:
+    if not spans[-1].cost.is_known:
         return f"The last {unit} has no known cost"
-    if not whole:
-        return f"No whole {unit} is logged yet"
-    if len(whole) == 1:
-        return f"The first whole {unit} with a known cost"
-    ranked, last = sorted(number for number, _ in whole), whole[-1][0]
-    since = format_day(whole[0][1], "full" if unit in {"month", "quarter"} else "short")
+    if len(whole) < 2:
+        first = f"The first whole {unit} with a known cost"
+        return first if whole else f"No whole {unit} is logged yet"
+    ranked = sorted(one.cost.number for one in whole)
+    last, is_long = whole[-1].cost.number, unit in {"month", "quarter"}
+    since = format_day(whole[0].start, "full" if is_long else "short")
     is_end = last in (ranked[0], ranked[-1]) and ranked.count(last) == 1
-    if is_whole[-1] and len(whole) > 2 and is_end:
+    if spans[-1].is_whole and len(whole) > 2 and is_end:
         rank = "lowest" if last == ranked[0] else "highest"
         return f"The {rank} known cost of {len(whole)} {unit}s since {since}"
     low, high = (usd(Figure(number)) for number in (ranked[0], ranked[-1]))
@@ -148,9 +153,9 @@ def _course_title(
     return f"{between} in {each} since {since}"
 
 
-def _course_note(shares: Sequence[Figure], unit: str) -> str:
+def _course_note(spans: Sequence[_Span], unit: str) -> str:
     """Return what is dotted: calls without a price, and their share of a span."""
-    known = sorted(share.number for share in shares if share.is_known and share.number)
+    known = sorted(share for one in spans if (share := amount_of(one.unpriced)))
     if not known:
         return ""
     low, high = (f"{100 * share:.0f}" for share in (known[0], known[-1]))
@@ -189,10 +194,8 @@ def _build_tag(tables: MetricTables, column: str) -> Tag:
     """Build cost by the values of a tag, calls without it last."""
     name = column.removeprefix("tag_")
     table = tables.table("cost", every=None, by=(column,))
-    table = table.with_columns(pl.col(column).cast(pl.String))
-    rows = [
-        TagRow(row[column], cost_of(row), row["responses"]) for row in table.to_dicts()
-    ]
+    found = table.with_columns(pl.col(column).cast(pl.String)).to_dicts()
+    rows = [TagRow(row[column], cost_of(row), row["responses"]) for row in found]
     rows.sort(key=lambda row: (-amount_of(row.cost), row.value or ""))
     values = [row for row in rows if row.value is not None]
     without = [row for row in rows if row.value is None]
@@ -201,31 +204,46 @@ def _build_tag(tables: MetricTables, column: str) -> Tag:
         cost = sum_figures(row.cost for row in others)
         count = sum(row.calls for row in others)
         shown = [*shown, TagRow(plural(len(others), "other"), cost, count)]
-    note = ""
+    note, title = "", f"No call carries the tag {name}"
+    if values:
+        who = [None if one.value is None else format_name(one.value) for one in rows]
+        title = _who_spent(who, [row.cost for row in rows], name)
     for row in without:
-        count, tagged = (sum(row.calls for row in found) for found in (rows, values))
+        count, tagged = (sum(row.calls for row in some) for some in (rows, values))
         carry = "carries" if tagged == 1 else "carry"
         note = (
             f"{tagged:,} of {calls(count)} {carry} the tag {name}. Ask the services "
             f"behind the other {row.calls:,} to send it."
         )
-    head = Head(f"Cost by {name}", _tag_title(rows, name))
-    return Tag(head, column, [*shown, *without], note)
+    return Tag(Head(f"Cost by {name}", title), column, [*shown, *without], note)
 
 
-def _tag_title(rows: Sequence[TagRow], name: str) -> str:
-    """Return the answer of a tag: who has most of the known cost."""
-    whole = sum(amount_of(row.cost) for row in rows)
-    if all(row.value is None for row in rows):
-        return f"No call carries the tag {name}"
-    if not whole:
-        return f"No {name} has a known cost"
-    shares = {row.value: amount_of(row.cost) / whole for row in rows}
-    unnamed = shares.pop(None, 0.0)
+def _who_spent(names: Sequence[str | None], costs: Sequence[Figure], noun: str) -> str:
+    """Return who has most of the known cost, from the largest; None has no name."""
+    amounts = [*map(amount_of, costs)]
+    if not (whole := sum(amounts)):
+        return f"No {noun} has a known cost"
+    if noun == "call":
+        return "The known cost of all calls"
+    pairs = [*zip(names, amounts, strict=True)]
+    unnamed = sum(amount for name, amount in pairs if name is None) / whole
     if unnamed >= 0.5:
-        return f"{format_share(round(unnamed, 2))} of the known cost names no {name}"
-    first, share = next(iter(shares.items()))  # the rows are sorted
-    return f"{format_name(first)} has {fraction(share)} of the known cost"
+        share = "all" if unnamed == 1 else fraction(unnamed)
+        return f"{capitalize(share)} of the known cost names no {noun}"
+    known = [(name, amount) for name, amount in pairs if name and amount]
+    parts = [sum(amount for _, amount in known[:n]) / whole for n in (1, 2, 3)]
+    count = next((n for n, part in enumerate(parts, 1) if part >= 0.5), len(known[:3]))
+    part = parts[count - 1]
+    if part < 0.25:
+        return f"The known cost is spread over {len(known):,} {_plural_of(noun)}"
+    who = join_words([name for name, _ in known[:count]])
+    share = "all" if part == 1 else fraction(part)
+    return f"{who} {'is' if count == 1 else 'are'} {share} of the known cost"
+
+
+def _plural_of(noun: str) -> str:
+    """Return the plural of what a series is."""
+    return noun if noun == "series" else f"{noun}s"
 
 
 # --- By series -----------------------------------------------------------------------
@@ -260,13 +278,13 @@ def build_models(
             for column in total
         }
         shown = [*shown, _row(sums, plural(len(others), "other"), names)]
-    by = f"{label_of(*plan.by)}s" if len(plan.by) == 1 else "series"
-    by = by if plan.by else "calls"
-    whole = _row(total, f"All {by}", names)
+    noun = label_of(*plan.by) if len(plan.by) == 1 else "series" if plan.by else "call"
     note = f"In brackets: the {plan.unit} before. " if plan.compares else ""
     note += f"Bars: known cost{' and its change' if plan.compares else ''}."
-    head = Head("Where the money went", _models_title(found, whole, by), note)
-    return Models(head, [*shown], whole)
+    who = [None if one.name == UNKNOWN_TEXT else one.short for one in found]
+    title = _who_spent(who, [one.cost for one in found], noun)
+    head = Head("Where the money went", title, note)
+    return Models(head, [*shown], _row(total, f"All {_plural_of(noun)}", names))
 
 
 def _rank(row: Row) -> tuple[Decimal, ...]:
@@ -278,36 +296,7 @@ def _rank(row: Row) -> tuple[Decimal, ...]:
 def _row(row: Row, name: str, names: Names) -> ModelRow:
     """Return the row of a series, or of several together."""
     before = cost_of(row, "_before") if "responses_before" in row else UNKNOWN
-    return ModelRow(
-        name,
-        names.short(name),
-        names.color(name),
-        row["responses"],
-        row.get("responses_before"),
-        tokens_of(row),
-        cost_of(row),
-        cost_of(row) - before,
-        "",
-        row["responses_unpriced"],
-    )
-
-
-def _models_title(rows: Sequence[ModelRow], total: ModelRow, by: str) -> str:
-    """Return the answer of the table: who has most of the known cost."""
-    whole = amount_of(total.cost)
-    known = [row for row in rows if amount_of(row.cost)]
-    if not whole:
-        return "No call has a known cost"
-    if by == "calls":
-        return "The known cost of all calls"
-    if len(known) == 1:
-        return f"{known[0].short} is all of the known cost"
-    parts = [sum(amount_of(row.cost) for row in known[:n]) / whole for n in (1, 2, 3)]
-    count = next((n for n, part in enumerate(parts, 1) if part >= 0.5), len(known[:3]))
-    part = parts[count - 1]
-    if part < 0.25:
-        return f"The known cost is spread over {len(known):,} {by}"
-    who = join_words([row.short for row in known[:count]])
-    if who == UNKNOWN_TEXT:
-        return f"The {by} of {fraction(part)} of the known cost are unknown"
-    return f"{who} {'is' if count == 1 else 'are'} {fraction(part)} of the known cost"
+    identity, cost = (name, names.short(name), names.color(name)), cost_of(row)
+    counts, change = (row["responses"], row.get("responses_before")), cost - before
+    unpriced = row["responses_unpriced"]
+    return ModelRow(*identity, *counts, tokens_of(row), cost, change, "", unpriced)

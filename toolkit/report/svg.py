@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
-from textwrap import wrap
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
 from toolkit.formatting.dates import format_day
 from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.formatting.text import DASH, UNKNOWN_TEXT, usd_places
 from toolkit.report.drawing import (
-    LINE,
     Drawing,
     color_class,
     runs_width,
@@ -21,27 +18,29 @@ from toolkit.report.drawing import (
     ticks_of,
     write,
 )
+from toolkit.report.model import Bar, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from markupsafe import Markup
 
     from toolkit.formatting.text import UsdStyle
     from toolkit.report.drawing import Run
-    from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount
+    from toolkit.report.model import Budget, Color, Course, KeyFigure, LineCount, Mark
 
-    _Label: TypeAlias = tuple[float, Sequence[Run]]  # its middle, and its runs
 
+_LINE = 17.0  # between labels below each other
 _NARROW = 500  # drawings below this width are for phones
 _HIDDEN = 34  # width of a mark that is not to scale
 _THINNEST = 0.008  # of a bar in its cell
+_MARGIN = 1.04  # of the bar of a budget: the limit is not at its edge
 
 
 def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     """Draw columns of the cost by series; narrow ones have no names beside them."""
     drawing, count, series = Drawing(), len(course.starts), course.series[::-1]
-    height = max(height, 60 + int(LINE) * len(series))
+    height = max(height, 60 + int(_LINE) * len(series))
     top = max(map(size_of, course.totals), default=0)
     style: UsdStyle = max(2, usd_places(course.totals) - 1) if top < 1000 else "short"
     ticks = ticks_of(top, "usd")
@@ -55,39 +54,25 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
     slot, bottom = (width - left - right) / count, height - 26.0
     scale = (bottom - 44) / (top or 1)
     drawing.grid(ticks, left, width - right, bottom, scale)
-    empty = 0
-    while course.empty and empty < count and not size_of(course.totals[empty]):
-        empty += 1
-    texts = _texts_above(course.totals[empty:], style, slot)
-    for place, text in enumerate(texts, empty):
-        x, bar = left + slot * (place + 0.13), slot * 0.74
-        mark = "solid" if course.is_whole[place] else "hatched"
-        sizes = (size_of(one.values[place]) * scale for one in series)
-        parts = [
-            (size, one.color, mark) for size, one in zip(sizes, series, strict=True)
-        ]
-        y = drawing.stack(x, bottom, bar, parts)
+    bars, texts = [], _texts_above(course.totals, style, slot)
+    for place, text in enumerate(texts):
+        mark: Mark = "solid" if course.is_whole[place] else "hatched"
+        parts = [Part(one.values[place], one.color, mark) for one in series]
         if size_of(course.unpriced[place]):
-            y -= 8
-            drawing.part(x, y, bar, 7, "", "dotted")
-        weight = " b" if place == count - 1 else ""
-        drawing.text(x + bar / 2, y - 6, (text, f"i{weight} center"))
-    room = max(slot * empty, 60)
-    size = max(8, min(len(course.empty) // 2 + 3, int(room / 6.5)))
-    for line, words in enumerate(wrap(course.empty, size)[::-1] if empty else []):
-        drawing.text(left + room / 2, bottom - 8 - 14 * line, (words, "m center"))
+            parts.append(Part(course.unpriced[place], "", "dotted"))
+        bars.append(Bar("", parts, text))
+    drawing.columns(bars, left, slot, bottom, scale, "i b center")
     drawing.below(course.labels, left, slot, bottom + 18, "i b center")
     # Names beside the last column, apart from each other, none above the drawing.
-    x, y, above = left + slot * (count - 0.1), bottom, bottom + LINE
-    for place, runs in enumerate(labels):
-        size_ = size_of(series[place].values[-1]) * scale
-        y -= size_
-        at = max(min(y + size_ / 2, above - LINE), 8 + LINE * (len(labels) - 1 - place))
-        above = at
-        if size_:
-            leader = f"s {color_class(series[place].color)}"
-            drawing.line(leader, x, y + size_ / 2, x + 10, at)
-        drawing.text(x + 14, at + 4.3, *runs, whole=series[place].name)
+    x, y, above = left + slot * (count - 0.1), bottom, bottom + _LINE
+    for place, (one, runs) in enumerate(zip(series, labels, strict=False), 1):
+        high = size_of(one.values[-1]) * scale
+        middle, least = y - high / 2, 8 + _LINE * (len(labels) - place)
+        y -= high
+        above = max(min(middle, above - _LINE), least)
+        if high:
+            drawing.line(f"s {color_class(one.color)}", x, middle, x + 10, above)
+        drawing.text(x + 14, above + 4.3, *runs, whole=one.name)
     periods = "; ".join(
         f"{format_day(start, 'short')}: {write(total, 'usd', words=True)}"
         for start, total in zip(course.starts, course.totals, strict=True)
@@ -98,18 +83,18 @@ def draw_course(course: Course, width: int, height: int, look: str) -> Markup:
 
 def _texts_above(totals: Sequence[Figure], style: UsdStyle, slot: float) -> list[str]:
     """Return a text above each column, or above every second one for lack of room."""
-    is_large = all(size_of(one) >= 10 for one in totals if one.is_known)
-    for form in (style, 0) if is_large and style != "short" else (style,):
+    is_large = style != "short" and all(
+        size_of(one) >= 10 for one in totals if one.is_known
+    )
+    for form, signs in ((style, ""), (style, "$ "), (0 if is_large else style, "$ ")):
         texts = [write(one, "usd", form) for one in totals]
         if text_width(UNKNOWN_TEXT) < slot:
             texts = [text.replace(DASH, UNKNOWN_TEXT) for text in texts]
-        close = [text.replace(" ", "") for text in texts]
-        plain = [text.replace("$", "") for text in close]
-        for found in (texts, close, plain):
-            if all(text_width(text, bold=True) < slot for text in found):
-                return found
-    plain[-2::-2] = [""] * (len(plain) // 2)
-    return plain
+        texts = [text.translate(dict.fromkeys(map(ord, signs))) for text in texts]
+        if all(text_width(text, bold=True) < slot for text in texts):
+            return texts
+    texts[-2::-2] = [""] * (len(texts) // 2)
+    return texts
 
 
 def draw_spark(figure: KeyFigure) -> Markup:
@@ -124,88 +109,6 @@ def draw_spark(figure: KeyFigure) -> Markup:
     points = ", ".join(write(point, figure.kind, words=True) for point in figure.points)
     label = f"{figure.label} in the last {plural(count, 'period')}: {points}"
     return drawing.svg(label, "chart spark", (15 * count - 4, 26))
-
-
-# --- The budget ----------------------------------------------------------------------
-
-
-def draw_budget(budget: Budget, width: int, look: str) -> Markup:
-    """Draw what is spent and expected of a limit."""
-    figures = budget.spent, budget.forecast, budget.limit, budget.with_unpriced
-    peak = max(map(size_of, (*figures, budget.high))) or 1
-    scale = (width - 2) / peak / 1.04
-    spent, forecast, limit, most = (size_of(figure) * scale for figure in figures)
-    above, below = _budget_texts(budget, scale, is_narrow=width < _NARROW)
-    count = len(below)
-    below += [(value * scale, [(text, "m")]) for value, text in ticks_of(peak, "usd")]
-    rows_above, rows_below = _packed(above, width), _packed(below, width)
-    drawing, top = Drawing(), 32.0 + 16 * max(row for _, row in rows_above)
-    bottom, known = top + 26, max(spent, forecast)
-    drawing.part(1, top, spent, 26, "ink", "solid")
-    if known > spent:
-        drawing.part(1 + spent, top, known - spent, 26, "soft", "hatched")
-    if most > known:
-        drawing.part(2 + known, top, most - known, 26, "", "dotted")
-    drawing.line("axis", 1, bottom + 0.5, width - 1, bottom + 0.5)
-    drawing.line("limit", 1 + limit, top - 8, 1 + limit, bottom + 8)
-    if budget.low.is_known and budget.high.is_known:
-        low, high = (1 + size_of(one) * scale for one in (budget.low, budget.high))
-        for x, end, size in ((low, high, 0.0), (low, low, 3.5), (high, high, 3.5)):
-            drawing.line("whisker", x, top - 5 - size, end, top - 5 + size)
-    for (x, row), (_, runs) in zip(rows_above, above, strict=True):
-        drawing.text(x, top - 16 - 16 * row, *runs)
-    for number, ((x, row), (_, runs)) in enumerate(zip(rows_below, below, strict=True)):
-        if number < count or row == 0:  # a tick without room is left out
-            drawing.text(x, bottom + 22 + 16 * row, *runs)
-    lines = max(row for _, row in rows_below[:count])
-    spent_text, expected, limit_text = (
-        write(one, "usd", words=True)
-        for one in (budget.spent, budget.forecast, budget.limit)
-    )
-    expected = f", {expected} expected" if budget.forecast.is_known else ""
-    label = f"Bar: {spent_text} spent{expected}, limit {limit_text}"
-    return drawing.svg(label, f"chart {look}", (width, bottom + 28 + 16 * lines))
-
-
-def _budget_texts(
-    budget: Budget, scale: float, *, is_narrow: bool
-) -> tuple[list[_Label], list[_Label]]:
-    """Return the texts above and below the bar of a budget, and their middles."""
-    figures = (
-        *(budget.spent, budget.forecast, budget.limit, budget.with_unpriced),
-        *(budget.low, budget.high),
-    )
-    spent, forecast, limit, most, low, high = (
-        write(one, "usd", usd_places(figures)) for one in figures
-    )
-    _, end, at_limit, at_most, *_ = (size_of(one) * scale for one in figures)
-    days = f" spent in {plural(budget.days, 'day')}"
-    above: list[_Label] = [(0, [(spent, "i b"), (days, "m")])]
-    below: list[_Label] = [(at_limit, [(f"limit {limit}", "i b")])]
-    if budget.forecast.is_known:
-        last = monthrange(budget.month.year, budget.month.month)[1]
-        by = f" expected by {format_day(budget.month.replace(day=last), 'short')}"
-        runs = [(forecast, "i b"), (by, "m")]
-        if budget.low.is_known and budget.high.is_known:
-            likely = (f"likely {low} to {high}", "m")
-            runs += [] if is_narrow else [(", ", "m"), likely]
-            below += [(end, [likely])] if is_narrow else []
-        above.append((end - runs_width(runs) / 2, runs))
-    if budget.with_unpriced.is_known:
-        below.append((at_most, [(f"with calls without a price {most}", "m")]))
-    return above, below
-
-
-def _packed(labels: Iterable[_Label], width: float) -> list[tuple[float, int]]:
-    """Return start and row of labels: close to their middles, none over another."""
-    taken: list[tuple[float, float, int]] = []  # start, end and row
-    for middle, runs in labels:
-        size = runs_width(runs)
-        x = max(0.0, min(middle - size / 2, width - size))
-        near = {row for start, end, row in taken
-                if start - 12 < x + size and x < end + 12}  # fmt: skip
-        taken.append((x, x + size, min({*range(len(near) + 1)} - near)))
-    return [(x, row) for x, _, row in taken]
 
 
 # --- Bars in tables ------------------------------------------------------------------
@@ -229,15 +132,31 @@ def draw_bar(
     return drawing.svg()
 
 
-def draw_limit(budget: Budget) -> Markup:
-    """Draw a budget in a cell: spent, expected, and the limit as a line."""
-    drawing, figures = Drawing(), (budget.spent, budget.forecast, budget.limit)
-    most = max(map(size_of, figures)) or 1
-    spent, forecast, limit = (size_of(figure) / most for figure in figures)
+def draw_budget(budget: Budget) -> Markup:
+    """Draw a budget: spent, expected, with calls without a price, and the limit.
+
+    The thin line above is where the end of the month is likely to be.
+    """
+    drawing, ends = Drawing(), (budget.low, budget.high)
+    figures = budget.spent, budget.forecast, budget.with_unpriced, budget.limit
+    most = max(map(size_of, (*figures, *ends))) * _MARGIN or 1
+    spent, forecast, unpriced, limit = (size_of(one) / most for one in figures)
     drawing.span(0, spent, "ink", "solid")
-    if forecast > spent:
-        drawing.span(spent, forecast - spent, "soft", "hatched")
-    drawing.add("line", "limit", x1=f"{limit:.2%}", x2=f"{limit:.2%}", y1=-2, y2=14)
+    known = max(spent, forecast)
+    if known > spent:
+        drawing.span(spent, known - spent, "soft", "hatched")
+    if unpriced > known:
+        drawing.span(known, unpriced - known, "", "dotted")
+    lines = [(limit, limit, "-15%", "115%", "limit")]
+    if all(one.is_known for one in ends):
+        low, high = (size_of(one) / most for one in ends)
+        lines += [
+            (low, high, "-25%", "-25%", "whisker"),
+            (low, low, "-40%", "-10%", "whisker"),
+            (high, high, "-40%", "-10%", "whisker"),
+        ]
+    for start, end, y1, y2, classes in lines:
+        drawing.add("line", classes, x1=f"{start:.2%}", x2=f"{end:.2%}", y1=y1, y2=y2)
     return drawing.svg()
 
 

@@ -26,19 +26,23 @@ from toolkit.formatting.text import (
 from toolkit.metrics.registry import METRICS
 from toolkit.reading.discovery import passed_over_words
 from toolkit.reading.ledger import LINE_COUNTS
-from toolkit.report.lines import count_lines
-from toolkit.report.metric_tables import figure_of, row_of
+from toolkit.report.inputs import count_lines
 from toolkit.report.model import Gap, Head, LineCount, Restated, Trust
-from toolkit.report.series import cost_of, priced_calls, short_names, tokens_of
-from toolkit.report.wording import WORDS, calls, local, usd
+from toolkit.report.tables import (
+    cost_of,
+    figure_of,
+    priced_calls,
+    row_of,
+    short_names,
+    tokens_of,
+)
+from toolkit.report.wording import WORDS, calls, usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toolkit.report.inputs import ReportInputs
-    from toolkit.report.lines import RangeLines
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Row
+    from toolkit.report.inputs import RangeLines, ReportInputs
+    from toolkit.report.tables import MetricTables, Row
 
 _MOST_NAMES = 3
 _ESTIMATE = (
@@ -69,21 +73,15 @@ class _Data:
         self.counts |= {"responses": sums["responses"] - undated, "undated": undated}
         if plan.is_open:
             return
-        if inputs.places is None:
-            self.why_whole = "the place of each line is not known"
-            return
-        lines = count_lines(tables.choices, inputs.places, ledger, plan.within)
-        if lines is None:
+        self.why_whole, lines = "the place of each line is not known", None
+        if inputs.places is not None:
             self.why_whole = "the logs are not in order of time"
-        elif not lines.counts.total():
+            lines = count_lines(tables.choices, inputs.places, ledger, plan.within)
+        if lines is not None:
             self.why_whole = f"none of them is known to be of this {plan.unit}"
-        else:
-            self.lines, self.counts = lines, dict(lines.counts)
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether it is known which lines are of the range."""
-        return self.lines is not None or self.plan.is_open
+            if lines.counts.total():
+                self.why_whole, self.lines = "", lines
+                self.counts = dict(lines.counts)
 
     def estimate(self, tokens: int | None = 0, count: int | None = 0) -> Figure:
         """Return what tokens and calls would cost if they cost what the rest costs."""
@@ -242,9 +240,10 @@ def _rejected(data: _Data) -> Iterator[Gap]:
     if data.lines is not None:
         its = "Its place in the log puts it" if count == 1 else "Their places put them"
         words += f" {its} in this {unit}."
-    elif not data.is_placed:
+    elif not data.plan.is_open:
         words += f" How many are of this {unit} is unknown."
-    could_add = data.estimate(count=count) if data.is_placed else UNKNOWN
+    is_placed = data.lines is not None or data.plan.is_open
+    could_add = data.estimate(count=count) if is_placed else UNKNOWN
     yield _gap("rejected", could_add, words, count)
 
 
@@ -264,11 +263,9 @@ def _undated(data: _Data) -> Iterator[Gap]:
     if data.lines is not None:
         words = f"{count or 'None'} by place in the log" + used * bool(count)
         words += f"; {in_all:,} in the whole log" * (count != in_all)
-    elif data.is_placed:
-        words, could_add = (
-            f"{calls(count)}{used}: in all totals, in no period",
-            _NOTHING,
-        )
+    elif data.plan.is_open:
+        could_add = _NOTHING
+        words = f"{calls(count)}{used}: in all totals, in no period"
     else:
         words = f"{calls(count)} in all the data{used}; how many are of this "
         words += f"{data.unit} is unknown"
@@ -304,19 +301,19 @@ def _late(data: _Data, restated: Restated | None) -> Iterator[Gap]:
     plan, lines = data.plan, data.lines
     if plan.is_open:
         return
-    since, until = plan.axis["since"], plan.axis["until"]
-    end = until.astimezone(zone_of(plan.tz)) - timedelta(microseconds=1)
-    last, is_sure = format_day(end.date()), False
+    until = plan.axis["until"].astimezone(zone_of(plan.tz))
+    end = until - timedelta(microseconds=1)
+    is_sure = False
     if plan.within.end is None or plan.within.end > plan.now:
         words = f"The {plan.unit} is not over."
     elif lines is None:
         words = "Unknown: it is not known whether the logs are in order of time."
     elif is_sure := lines.has_later:
-        words = f"None: the logs are in order of time and go on after {last}."
+        words = (
+            f"None: the logs are in order of time and go on after {format_day(end)}."
+        )
     else:
-        words = f"Perhaps: a log has no call after {last}."
-    if plan.last_call and since and plan.last_call < since + (until - since) / 2:
-        words += f" The last call of all was on {local(plan.last_call, plan.tz)}."
+        words = f"Perhaps: a log has no call after {format_day(end)}."
     if restated is not None:
         words += f" {restated.head.title}."
     yield _gap("late", _NOTHING if is_sure else UNKNOWN, words, 1 if is_sure else 2)

@@ -12,16 +12,14 @@ from toolkit.formatting.figures import UNKNOWN, Figure, sum_figures
 from toolkit.formatting.text import capitalize, format_count, format_name, format_share
 from toolkit.metrics.rates import ENOUGH_CALLS
 from toolkit.metrics.waste import GROUPS
-from toolkit.report.metric_tables import figure_of
 from toolkit.report.model import Head, Loss, Waste
-from toolkit.report.series import short_names
+from toolkit.report.tables import figure_of, short_names
 from toolkit.report.wording import WORDS, calls, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toolkit.report.metric_tables import MetricTables
-    from toolkit.report.series import Row
+    from toolkit.report.tables import MetricTables, Row
 
 _NOTHING = "Nothing to do."
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from toolkit.errors import plural
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_moment, format_range
-from toolkit.formatting.figures import as_figure
+from toolkit.formatting.figures import Figure, as_figure
 from toolkit.formatting.text import format_share, format_usd
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from toolkit.expressions.time_ranges import Span
-    from toolkit.formatting.figures import Figure
     from toolkit.formatting.text import UsdStyle
 
 _TEN_CENTS = Decimal("0.1")
@@ -98,6 +97,13 @@ def percent(share: Figure | float | None, *, words: bool = False) -> str:
     size = float(figure.value or 0)
     is_large = 0.1 <= size <= 0.99 or size >= 1.01
     return format_share(figure.rounded(2) if is_large else figure, words=words)
+
+
+def about(share: Figure) -> str:
+    """Return a share in words, a bound as an approximate one; nothing if unknown."""
+    if share.is_known and share.bound != "exact":
+        share = Figure(share.value, "approximate")
+    return percent(share, words=True) if share.is_known else ""
 
 
 def calls(count: int) -> str:

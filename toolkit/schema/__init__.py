@@ -44,22 +44,13 @@ __all__ = [
 ]
 
 
-# Where the names are whose imports are slow: pandera, polars.
-_HOMES = {
-    "Choices": "models",
-    "Ledger": "models",
-    "Rejects": "models",
-    "Rule": "rules",
-    "all_rules": "rules",
-}
-
-
 def __getattr__(name: str) -> object:
-    """Import a name on its first use."""
-    if name not in _HOMES:
+    """Import a name on its first use, if it needs pandera or polars."""
+    if name not in __all__:
         message = f"module 'toolkit.schema' has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"toolkit.schema.{_HOMES[name]}"), name)
+    module = "rules" if name in ("Rule", "all_rules") else "models"
+    return getattr(import_module(f"toolkit.schema.{module}"), name)
 
 
 def __dir__() -> list[str]:
