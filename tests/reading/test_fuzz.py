@@ -504,7 +504,6 @@ def test_the_library_and_the_oracle_agree_on_mutated_lines(tmp_path: Path) -> No
     assert min(whole.values()) >= 10, whole
 
 
-@pytest.mark.filterwarnings("ignore:.* response without an id as")
 def test_the_library_and_the_oracle_agree_on_tails(tmp_path: Path) -> None:
     lines = mutated_lines(SEED + 1, TAILS)
     for number, line in enumerate(lines):

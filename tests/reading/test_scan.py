@@ -432,7 +432,6 @@ def test_an_export_keeps_the_options_it_was_made_with(
         toolkit.scan(two[0], **option)
 
 
-@pytest.mark.filterwarnings("ignore:.* response without an id as")
 def test_every_way_to_tokens_gives_the_same_sums(
     two: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -86,7 +86,6 @@ def test_a_stream_has_the_same_hash_in_each_form(tmp_path: Path) -> None:
     assert once.ledger["duplicates"].sum() == len(LINES) + len(CARRIERS) - 1
 
 
-@pytest.mark.filterwarnings("ignore:.* response without an id as")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_shape_of_a_stream_is_the_same_in_each_form(
     shape: str, tmp_path: Path
