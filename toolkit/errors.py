@@ -287,7 +287,7 @@ class UnsuitableColumnError(ToolkitError, ValueError):
 class OptionError(ToolkitError, ValueError):
     """An argument has an invalid value.
 
-    The message is ``name: expected X, got Y``, then `hint`, which says what to do.
+    The message is ``name: expected X, got Y``, then `hint`: what to do.
     """
 
     def __init__(

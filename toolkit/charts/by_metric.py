@@ -34,7 +34,7 @@ _OWN: Mapping[str, Callable[..., Bbox]] = {
     "cost_change": draw_change,
     "log_health": draw_health,
 }
-# What no declaration says: words of the functions that draw a shape.
+# What no declaration has: words of the functions that draw a shape.
 _WORDS: Mapping[str, Mapping[str, Any]] = {
     "token_usage": {"subtitle": "Total tokens", "missing": "without token counts"},
     "tokens_per_response": {"missing": "without token counts"},

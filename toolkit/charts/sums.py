@@ -45,7 +45,7 @@ def draw_sums(
     six) are shown, the largest at the bottom; the others are grouped as one. x is in
     matplotlib's days (UTC), labelled in the time zone. Periods that are `partial` are
     hatched. What is unknown is dotted: an estimate by the average of the rest. The note
-    says what is missing. Without periods (``every=None``) each series is a horizontal
+    counts what is missing. Without periods (``every=None``) each series is a horizontal
     bar.
 
     `missing` is what calls lack that the sums do not include.

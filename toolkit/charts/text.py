@@ -97,7 +97,7 @@ def _printable(text: str, style: Style) -> str:
 def _measure(text: str, style: Style, _families: tuple[str, ...]) -> float:
     """Return the width of a printable line in points; fonts are part of the key.
 
-    A character that no font has is taken to be as wide as high.
+    A character that no font has is measured as wide as it is high.
     """
     if not text.isascii():
         has_glyph = _glyphs(style)

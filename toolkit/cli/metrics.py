@@ -55,7 +55,7 @@ def tokens(configured: set[str], sources: list[str], **options: Any) -> None:
 def _print_metric(
     configured: set[str], name: str, sources: Sources, options: dict[str, Any]
 ) -> None:
-    """Print the table of a metric in the form that was asked for."""
+    """Print the table of a metric, or write it in another form."""
     # Imported here: what a command does not use is not loaded.
     from toolkit.metrics.registry import SPECS, measure
 

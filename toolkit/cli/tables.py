@@ -182,17 +182,16 @@ def _by_weight(measures: pl.DataFrame, spec: MetricSpec) -> list[str]:
         total = measures[name].sum() if measures[name].dtype.is_decimal() else None
         return abs(float(total)) if isinstance(total, Decimal) else 0.0
 
-    telling = [
+    filled = [
         column.name
         for column in measures
         if _has_values(column) or _is_unseen(measures, column.name, spec)
     ]
-    own = {spec.main, f"{spec.main}_before", f"{spec.main}_change"}
     return sorted(
-        telling or measures.columns[:1],
+        filled or measures.columns[:1],
         key=lambda name: (
             _base_of(name) in spec.absences,
-            name not in own,
+            _base_of(name) != spec.main,
             -size(name),
         ),
     )
@@ -240,9 +239,9 @@ def _period_column(frame: pl.DataFrame) -> list[TableColumn]:
     return [TableColumn("period", "period", cells)]
 
 
-def _named(column: pl.Series, unsaid: str = UNKNOWN_TEXT) -> TableColumn:
+def _named(column: pl.Series, absent: str = UNKNOWN_TEXT) -> TableColumn:
     """Return a column of names as it is shown."""
-    cells = [clean(unsaid if cell is None else str(cell)) for cell in column]
+    cells = [clean(absent if cell is None else str(cell)) for cell in column]
     return TableColumn(column.name, column.name, cells, folds=True)
 
 

@@ -14,8 +14,8 @@ from toolkit.schema.tables import EARLIEST_CREATED, LATEST_CREATED
 
 _LAST_YEAR = 9999  # of the calendar of Python
 # polars' duration language: whole numbers above 0, each with its unit.
-PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
-_PERIOD = re.compile(rf"({PART_OF_PERIOD.pattern})+")
+_PART_OF_PERIOD = re.compile(r"([1-9][0-9]*)(ns|us|ms|mo|s|m|h|d|w|q|y)")
+_PERIOD = re.compile(rf"({_PART_OF_PERIOD.pattern})+")
 _SEVERAL_DAYS = re.compile(r"([2-9]|[1-9][0-9]+)d")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in the time of the zone
 _DAYS = {"d", "w", "mo", "q", "y"}
@@ -119,7 +119,7 @@ def _first_of(wall: pl.Expr, tz: str) -> pl.Expr:
 
 def _is_of_days(every: str) -> bool:
     """Return whether a period is counted in days of the calendar, not in hours."""
-    return any(unit in _DAYS for _, unit in PART_OF_PERIOD.findall(every))
+    return any(unit in _DAYS for _, unit in _PART_OF_PERIOD.findall(every))
 
 
 @cache

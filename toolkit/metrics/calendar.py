@@ -8,14 +8,9 @@ from typing import NamedTuple
 import polars as pl
 
 from toolkit.errors import OptionError
-from toolkit.expressions.periods import PART_OF_PERIOD, local_period, period_end
+from toolkit.expressions.periods import local_period, period_end
 from toolkit.expressions.time_ranges import Span, before
 
-_MICROSECONDS = {
-    "ns": 0, "us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000,
-    "h": 3_600_000_000, "d": 86_400_000_000, "w": 7 * 86_400_000_000,
-    "mo": 28 * 86_400_000_000, "q": 90 * 86_400_000_000, "y": 365 * 86_400_000_000,
-}  # fmt: skip
 _LONGEST_STEP = timedelta(hours=12)  # shorter than any day (Samoa skipped one in 2011)
 _MOST_ROWS = 10_000_000  # of filled gaps; more is a mistake
 
@@ -41,7 +36,10 @@ class Calendar(NamedTuple):
 
     def starts(self, first: datetime, last: datetime, series: int) -> pl.Series:
         """Return the starts of all periods from that of `first` to that of `last`."""
-        step = min(_LONGEST_STEP, max(timedelta(microseconds=1), _shortest(self.every)))
+        # Half a period or less: a step that skips none.
+        step = min(
+            _LONGEST_STEP, max(timedelta(microseconds=1), _length(self.every) / 2)
+        )
         if (last - first) / step > _MOST_ROWS:
             raise self.too_many()
         moments = pl.datetime_range(first, last, step, time_unit="us", eager=True)
@@ -64,11 +62,11 @@ class Calendar(NamedTuple):
         return OptionError("every", self.every, expected=expected)
 
 
-def _shortest(every: str) -> timedelta:
-    """Return half of a period or less: a step that skips no period."""
-    parts = PART_OF_PERIOD.findall(every)
-    length = sum(int(number) * _MICROSECONDS[unit] for number, unit in parts)
-    return timedelta(microseconds=min(length, 2**50) // 2)
+def _length(every: str) -> timedelta:
+    """Return the length of a period, in the shortest month."""
+    february = datetime(2001, 2, 1)  # noqa: DTZ001 - of no zone
+    end: datetime = pl.select(pl.lit(february).dt.offset_by(every)).item()
+    return end - february
 
 
 def range_before(within: Span, tz: str) -> Span:

@@ -142,9 +142,6 @@ _CONFIDENCE = MetricSpec(
     title="Perplexity",
     shape="ratio",
     draws=("perplexity",),
-    of_choices=True,
-    leaves_out=True,
-    needs=("choice_count",),
     where=pl.col("choice_count") > 0,
 )
 
@@ -261,7 +258,7 @@ _TOKENS_PER_RESPONSE = MetricSpec(
     needs=(*USAGE, "usage_problem"),
     keys=(Key("tokens", pl.String, "kind", ", ".join(USAGE), order=USAGE),),
     gather=_compute_quantiles,
-    passes=2,
+    reads_again=True,
 )
 
 

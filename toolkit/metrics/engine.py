@@ -6,7 +6,6 @@ the period before) is done on the result: some rows per period and series.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, reduce
 from typing import TYPE_CHECKING, cast
@@ -21,7 +20,7 @@ from toolkit.expressions.choices import (
     reported_usage,
 )
 from toolkit.metrics.calendar import Calendar, instant, is_partial
-from toolkit.metrics.groups import NOW, Computation, Groups, check_wholes
+from toolkit.metrics.groups import NOW, Computation, check_wholes, gather_groups
 from toolkit.metrics.inputs import (
     as_declared,
     check_types,
@@ -67,16 +66,17 @@ def compute_several(
     tables: dict[int, pl.DataFrame] = {}
     for places in parts.values():
         works = _start(choices, [several[place] for place in places])
-        groups = Groups(works) if len(works) > 1 else None
-        for place, work in zip(places, works, strict=True):
-            tables[place] = _table_of(replace(work, groups=groups))
+        gather = works[0].spec.gather
+        gathered = [gather(works[0])] if gather else gather_groups(*works)
+        for place, work, groups in zip(places, works, gathered, strict=True):
+            tables[place] = _table_of(work, groups)
     return [tables[place] for place in range(len(several))]
 
 
-def _table_of(work: Computation) -> pl.DataFrame:
-    """Compute the table of one query."""
+def _table_of(work: Computation, groups: pl.DataFrame) -> pl.DataFrame:
+    """Compute the table of one query from the groups of its rows."""
     spec, query = work.spec, work.query
-    gathered = spec.gather(work) if spec.gather else work.folded(work.grouped())
+    gathered = groups if spec.gather else work.folded(groups)
     gathered = gathered.select(
         *work.when,
         *query.series,
@@ -249,8 +249,9 @@ def _start(
     elif any(
         query.within.end
         or query.before
-        or spec.passes > 1
+        or spec.any_of
         or spec.leaves_out
+        or spec.reads_again
         or (spec.of_choices and own_columns(query.by))
         for spec, query in queries
     ):

@@ -39,15 +39,13 @@ NOW = f"{HIDDEN}now"  # a column: whether a row is in the range, not in the one 
 class Computation:
     """A metric, its options, and the frame that it is computed from.
 
-    `has_rows` returns whether the frame has a response before a time, or from it on;
-    `groups` are smaller groups that were computed already, if there are any.
+    `has_rows` returns whether the frame has a response before a time, or from it on.
     """
 
     spec: MetricSpec
     query: MetricQuery
     frame: pl.LazyFrame
     has_rows: Callable[[bool, datetime], bool]
-    groups: Groups | None = None
 
     @property
     def when(self) -> dict[str, pl.Expr]:
@@ -75,16 +73,16 @@ class Computation:
         return _rows_of([self])
 
     @property
-    def cuts(self) -> dict[object, pl.Expr]:
-        """What separates its rows from others: first whether they are gathered.
+    def part(self) -> tuple[object, pl.Expr]:
+        """Which rows are gathered: a key, equal for equal ones, and the condition."""
+        within, where = self.query.read_range, self.spec.where
+        return (within, id(where)), pl.all_horizontal(where, *within.conditions())
 
-        Equal ones of several computations have the same key.
-        """
-        query, where = self.query, self.spec.where
-        is_in = pl.all_horizontal(where, *query.read_range.conditions())
-        keys = {"period": query.calendar, NOW: query.within}
-        cuts: dict[object, pl.Expr] = {(query.read_range, id(where)): is_in}
-        return cuts | {keys[name]: cut for name, cut in self.when.items()}
+    @property
+    def cuts(self) -> dict[str, object]:
+        """Of each column of `when` a key: equal ones of several computations."""
+        known = {"period": self.query.calendar, NOW: self.query.within}
+        return {name: known[name] for name in self.when}
 
     def reach(self, table: pl.DataFrame) -> Ends:
         """Return the first and the last period in which a response was made, in UTC."""
@@ -99,22 +97,16 @@ class Computation:
         period = table["period"].dt.convert_time_zone("UTC")
         return cast("Ends", (period.min(), period.max()))
 
-    def grouped(self, *extra: str) -> pl.DataFrame:
-        """Compute the measures of each group; extra columns split the groups."""
-        if self.groups is not None:
-            return self._fold(self.groups.of(self), [*self.when, *self.columns])
-        gathered = {measure.name: measure for measure in self.spec.gathered}
-        keys = [*self.keys, *self.spec.key_names, *extra]
-        table = _gather([self], keys, gathered)
-        check_wholes(table, [n for n, m in gathered.items() if m.values is not None])
-        return table
-
-    def _fold(self, table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    def fold(self, table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         """Merge groups into larger ones; raise an error if a count is too large."""
         gathered = self.spec.gathered
         folds = [measure.folded.alias(measure.name) for measure in gathered]
-        table = group(table, keys, *folds)
-        check_wholes(table, [m.name for m in gathered if m.dtype == pl.Int64])
+        return self.checked(group(table, keys, *folds))
+
+    def checked(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return groups; raise an error if a count is too large."""
+        names = [m.name for m in self.spec.gathered if m.dtype == pl.Int64]
+        check_wholes(table, names)
         return table
 
     def folded(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +114,7 @@ class Computation:
         if self.query.top is None:
             return table
         named, target = self.named(table)
-        return self._fold(named, [*target, *self.spec.key_names]).rename(target)
+        return self.fold(named, [*target, *self.spec.key_names]).rename(target)
 
     def named(self, groups: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         """Add to each group the name under which its series is shown.
@@ -162,29 +154,38 @@ class Computation:
         return series.select(*by, names.name.prefix(HIDDEN), rest.alias(FOLDED))
 
 
-class Groups:
-    """Groups of rows that those of several computations are merged from."""
+def gather_groups(*works: Computation) -> list[pl.DataFrame]:
+    """Gather the measures of each group, for each computation, by one reading."""
+    keys = dict(work.part for work in works)
+    if len(keys) == 1:  # no other rows are read
+        keys = {}
+    for work in works:
+        keys |= {cut: work.when[name] for name, cut in work.cuts.items()}
+    names = {key: f"{HIDDEN}cut{place}" for place, key in enumerate(keys)}
+    own = dict.fromkeys(name for work in works for name in work.columns)
+    measures = {
+        _name_in_groups(work.spec, measure): measure
+        for work in works
+        for measure in work.spec.gathered
+    }
+    cuts = (key.alias(names[cut]) for cut, key in keys.items())
+    groups = _gather(works, [*cuts, *own], measures)
+    return [_groups_of(work, groups, names, len(works)) for work in works]
 
-    def __init__(self, works: Sequence[Computation]) -> None:
-        """Gather the measures of all computations with one reading."""
-        cuts = {key: cut for work in works for key, cut in work.cuts.items()}
-        self._names = {key: f"{HIDDEN}cut{place}" for place, key in enumerate(cuts)}
-        keys = (cut.alias(self._names[key]) for key, cut in cuts.items())
-        own = [name for work in works for name in work.columns]
-        measures = {
-            _name_in_groups(work.spec, measure): measure
-            for work in works
-            for measure in work.spec.gathered
-        }
-        self._table = _gather(works, [*keys, *dict.fromkeys(own)], measures)
 
-    def of(self, work: Computation) -> pl.DataFrame:
-        """Return the groups of one computation."""
-        is_in, *when = (self._names[key] for key in work.cuts)
-        names = dict(zip(when, work.when, strict=True))
-        names |= {_name_in_groups(work.spec, m): m.name for m in work.spec.gathered}
-        table = self._table.filter(is_in)
-        return table.select(*work.columns, *(pl.col(n).alias(names[n]) for n in names))
+def _groups_of(
+    work: Computation, groups: pl.DataFrame, names: Mapping[object, str], works: int
+) -> pl.DataFrame:
+    """Return the groups of one of several computations; `names` are those of cuts."""
+    part, _ = work.part
+    shown = {names[cut]: name for name, cut in work.cuts.items()}
+    shown |= {_name_in_groups(work.spec, m): m.name for m in work.spec.gathered}
+    own = groups.filter(names[part]) if part in names else groups
+    columns = (pl.col(name).alias(to) for name, to in shown.items())
+    table = own.select(*work.columns, *columns)
+    keys = [*work.when, *work.columns]
+    # Groups of one computation are as large as it needs.
+    return work.checked(table) if works == 1 else work.fold(table, keys)
 
 
 def _name_in_groups(spec: MetricSpec, measure: Measure) -> str:

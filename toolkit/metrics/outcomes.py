@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
 from toolkit.expressions.choices import SOURCE, first_choice, is_unseen
 from toolkit.metrics.engine import compute
-from toolkit.metrics.groups import Computation, group
+from toolkit.metrics.groups import Computation, gather_groups
 from toolkit.metrics.measures import (
     ANSWERS,
     TOTAL,
@@ -21,7 +22,6 @@ from toolkit.metrics.measures import (
 )
 from toolkit.metrics.registry import metric
 from toolkit.metrics.spec import Key, MetricSpec
-from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from toolkit.metrics.measures import Measure
@@ -37,7 +37,6 @@ IS_REFUSED = pl.any_horizontal(
     pl.col("finish_reason").eq("refusal").fill_null(False),
 )
 _HAS_REASON = pl.col("finish_reason").is_not_null()
-_WHOLE_RESPONSE = (*CHOICES.key, "choice_count")
 
 
 _FINISH_REASONS = MetricSpec(
@@ -51,9 +50,6 @@ _FINISH_REASONS = MetricSpec(
     title="Finish reasons",
     shape="mix",
     draws=("share",),
-    of_choices=True,
-    leaves_out=True,
-    needs=("choice_count",),
     where=_IS_CHOICE,
     keys=(
         Key("finish_reason", label="ended by", meaning="null where none is reported"),
@@ -83,14 +79,12 @@ def _count_refusals(work: Computation) -> pl.DataFrame:
     """Count by log first: any choice of a log shows that its text was dropped."""
     names = work.frame.collect_schema().names()
     log = ["log_id", *([SOURCE] if SOURCE in names else [])]
-    own = work.query.by
-    table = work.grouped(*[name for name in log if name not in own])
+    keys = tuple(Key(name) for name in log if name not in work.query.by)
+    [groups] = gather_groups(replace(work, spec=replace(work.spec, keys=keys)))
     dropped = pl.col("~dropped").sum().over(log) > 0
-    keys = [*work.when, *own]
     unseen = pl.when(dropped).then(_UNSEEN).otherwise(0)
-    table = table.with_columns(unseen.alias(_UNSEEN))
-    sums = [pl.col(measure.name).sum() for measure in work.spec.gathered]
-    return work.folded(group(table.lazy(), keys, *sums))
+    groups = groups.with_columns(unseen.alias(_UNSEEN))
+    return work.folded(work.fold(groups, [*work.when, *work.query.by]))
 
 
 _UNSEEN, _WITHOUT_REASON = "refusals_unseen", "choices_without_reason"
@@ -149,12 +143,9 @@ _REFUSAL_AND_FILTER_RATE = MetricSpec(
     title="Refused or filtered answers",
     shape="ratio",
     draws=("response_rate",),
-    of_choices=True,
-    needs=(*_WHOLE_RESPONSE, "finish_reason", "refusal", "content", "content_chars"),
     any_of={"refusal": IS_REFUSED, "filter": IS_FILTERED},
     where=_IS_ANY,
     gather=_count_refusals,
-    passes=2,
 )
 
 
@@ -252,13 +243,10 @@ _TRUNCATION_RATE = MetricSpec(
     title="Truncated answers",
     shape="ratio",
     draws=("response_rate",),
-    of_choices=True,
-    needs=_WHOLE_RESPONSE,
     any_of={"truncated": IS_TRUNCATED, "has_reason": _HAS_REASON},
     where=_IS_ANY,
     costs="cost",
     priced=_CUT,
-    passes=2,
 )
 
 

@@ -80,7 +80,7 @@ class MetricSpec:
     fixed
         Options that every call has, and that are not its own.
     needs
-        Columns that it reads beside those of the measures and keys.
+        Columns that it reads beside those of the measures, keys and conditions.
     costs
         What is added to the rows: nothing, the costs of responses, or also their list
         prices.
@@ -93,20 +93,16 @@ class MetricSpec:
         What may be true of any choice of a response: columns ``~any_...`` of each row.
     where
         Which rows are gathered: by default the first choice of each response.
-    of_choices
-        Whether facts of all choices are read.
     adds
         Adds further columns to the rows that are gathered.
-    leaves_out
-        Whether nothing is gathered of some responses.
     gather
         Computes the table of all gathered measures; by default by groups of rows.
     grid
         All combinations of the keys, for `fill`.
     finish
         Completes the table.
-    passes
-        How often the rows are read.
+    reads_again
+        Whether `gather` reads the rows more than once.
     """
 
     name: str
@@ -127,13 +123,11 @@ class MetricSpec:
     of_query: Callable[[MetricQuery], MetricSpec] | None = None
     any_of: Mapping[str, pl.Expr] = field(default_factory=dict)
     where: pl.Expr = _IS_FIRST
-    of_choices: bool = False
     adds: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows
-    leaves_out: bool = False
     gather: Callable[..., pl.DataFrame] | None = None
     grid: pl.DataFrame | None = None
     finish: Callable[[pl.DataFrame, MetricQuery], pl.DataFrame] = lambda table, _: table
-    passes: int = 1
+    reads_again: bool = False
 
     def __getitem__(self, name: str) -> Measure:
         """Return a measure by its name."""
@@ -143,6 +137,16 @@ class MetricSpec:
         """Return a measure by its name, or by that of its value before or change."""
         base = name.removesuffix("_before").removesuffix("_change")
         return next((one for one in self.measures if one.name in (name, base)), None)
+
+    @property
+    def of_choices(self) -> bool:
+        """Whether facts of all choices are read."""
+        return bool(self.any_of) or self.leaves_out
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether nothing may be gathered of some responses."""
+        return not self.any_of and self.where is not _IS_FIRST
 
     @property
     def gathered(self) -> list[Measure]:
@@ -201,10 +205,11 @@ class MetricSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of choices that it reads."""
-        rows = (
-            one.rows.meta.root_names() for one in self.gathered if one.rows is not None
-        )
-        names = (*self.needs, *self.key_names, *(name for one in rows for name in one))
+        read = [one.rows for one in self.gathered if one.rows is not None]
+        read += [*self.any_of.values(), self.where]
+        key = (*CHOICES.key, "choice_count") if self.any_of else ()
+        names = [*key, *self.needs, *self.key_names]
+        names += [name for one in read for name in one.meta.root_names()]
         return tuple(dict.fromkeys(name for name in names if name in CHOICES))
 
     def query(self, options: Mapping[str, object]) -> MetricQuery:

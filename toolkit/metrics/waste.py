@@ -16,7 +16,6 @@ from toolkit.metrics.measures import count, exact, money, total
 from toolkit.metrics.outcomes import IS_FILTERED, IS_REFUSED, IS_TRUNCATED
 from toolkit.metrics.spec import MetricSpec
 from toolkit.metrics.tools import is_invalid
-from toolkit.schema.tables import CHOICES
 
 if TYPE_CHECKING:
     from toolkit.expressions.time_ranges import Span
@@ -43,23 +42,13 @@ def text_number() -> pl.Expr:
     )
 
 
-def _has_invalid_arguments(choices: pl.Series) -> pl.Series:
-    """Return whether the arguments of any tool call of each choice are not JSON."""
-    row = pl.int_range(len(choices), eager=True)
-    each = choices.struct.unnest().with_columns(row.alias("row"))
-    each = each.filter(_HAS_CALLS, pl.col("within")).explode("tool_calls")
-    wrong = is_invalid(each["tool_calls"].struct.field("arguments"))
-    return row.is_in(each["row"].filter(wrong).unique().implode())
-
-
+_ARGUMENTS = pl.element().struct.field("arguments")
 _CONDITIONS = {
     "cut_off": IS_TRUNCATED,
     "refused": IS_REFUSED | IS_FILTERED,
     "has_reason": pl.col("finish_reason").is_not_null(),
     "calls_tools": _HAS_CALLS,
-    "lacks_arguments": pl.col("tool_calls")
-    .list.eval(pl.element().struct.field("arguments").is_null())
-    .list.any(),
+    "lacks_arguments": pl.col("tool_calls").list.eval(_ARGUMENTS.is_null()).list.any(),
     "lacks_text": _LACKS_TEXT,
 }
 
@@ -100,10 +89,9 @@ def _prepare(frame: pl.LazyFrame, within: Span) -> MetricSpec:
     repeated, lacks_texts = _find_repeated(frame)
     key = response_key(frame)
     # Other metrics may read a longer range: arguments outside this one are not parsed.
-    is_in = pl.all_horizontal(pl.lit(True), *within.conditions()).alias("within")
-    unreadable = pl.struct("tool_calls", is_in).map_batches(
-        _has_invalid_arguments, return_dtype=pl.Boolean, is_elementwise=True
-    )
+    is_in = pl.all_horizontal(pl.lit(True), *within.conditions())
+    wrong = _ARGUMENTS.map_batches(is_invalid, pl.Boolean, is_elementwise=True)
+    unreadable = pl.when(is_in).then("tool_calls").list.eval(wrong).list.any()
     any_of = {**_CONDITIONS, "unreadable": unreadable}
     if not lacks_texts:  # texts need not be read again
         any_of["lacks_text"] = pl.lit(False)
@@ -168,12 +156,8 @@ WASTE = MetricSpec(
         exact("cost_squares", (pl.col("cost").cast(pl.Float64) * 1000) ** 2),
     ),
     main="responses",
-    of_choices=True,
-    needs=(
-        *(*CHOICES.key, "choice_count", "created", "prompt_tokens", "cached_tokens"),
-        *("finish_reason", "refusal", "content", "content_chars", "tool_calls"),
-    ),
+    any_of=_CONDITIONS,
+    needs=("created", "prompt_tokens", "cached_tokens"),
     costs="list_price",
     prepare=_prepare,
-    passes=2,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -176,10 +176,9 @@ def _judge(budget: Budget, costs: pl.DataFrame) -> Breach | None:
 
 def _format_amounts(spent: Figure, limit: Decimal) -> str:
     """Format what was spent of a budget: to the cent, unless both would look equal."""
-    style: Literal["cents", "exact"] = "cents"
-    if format_usd(spent.value) == format_usd(limit) and spent.value != limit:
-        style = "exact"
-    of = f"{format_usd(spent, style, words=True)} of {format_usd(limit, 'exact')}"
+    looks_equal = format_usd(spent.value) == format_usd(limit) and spent.value != limit
+    amount = format_usd(spent, "exact" if looks_equal else "cents", words=True)
+    of = f"{amount} of {format_usd(limit, 'exact')}"
     share = spent / limit
     return f"{of} ({format_share(share)})" if share.is_known else of
 

@@ -14,12 +14,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.pricing.rates import CACHED_AUDIO, KINDS, WEEK, Offer, Rates, Reason
+from toolkit.pricing.rates import CACHED_AUDIO, KINDS, WEEK, Ints, Offer, Rates, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 PLACES = {count: place for place, count in enumerate(KINDS)}

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from toolkit.pricing.offers import Bools, Ints
+    from toolkit.pricing.offers import Bools
+    from toolkit.pricing.rates import Ints
 
 _Units = TypeVar("_Units", pl.Series, pl.Expr)
 MOMENT = pl.Datetime("us", "UTC")
@@ -67,7 +68,7 @@ LISTED = pl.Schema(
 )
 # Below it, a sum computed in doubles is surely below 2^63.
 _LARGEST_SUM = 9e18
-# Rows that are priced at once: their columns fit into the cache of a processor.
+# Rows that are priced at once: what is computed for them takes little memory.
 _ROWS = 1 << 19
 
 

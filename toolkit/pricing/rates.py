@@ -11,12 +11,15 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+Ints: TypeAlias = NDArray[np.int64]
 
 DAY = 86_400
 # Weeks begin on a Thursday, as the first one of 1970 did.
@@ -142,6 +145,8 @@ class Rates:
 
     def less(self, discount: Decimal) -> Rates:
         """Return the rates less a share of each."""
+        if not discount:
+            return self
         with localcontext(prec=60):
             reduced: dict[str, Any] = {
                 name: amount * (1 - discount)
@@ -227,17 +232,14 @@ class Offer:
         """Return an offer that never changes."""
         return cls(((0,), (0,), (0,)), (rates,))
 
-    def find(self, time: Any, second: Any, length: Any) -> Any:  # noqa: ANN401 - numpy
-        """Return the place in `ends` of a time, a second of the week, and a length.
-
-        They are numbers or arrays.
-        """
-        place = 0
-        for axis, value in zip(self.axes, (time, second, length), strict=True):
+    def find(self, times: Ints, seconds: Ints, lengths: Ints) -> Ints:
+        """Return the places in `ends` of times, seconds of the week, and lengths."""
+        places = np.zeros(len(times), np.int64)
+        for axis, values in zip(self.axes, (times, seconds, lengths), strict=True):
             if len(axis) > 1:
-                found = np.searchsorted(axis, value, side="right") - 1
-                place = place * len(axis) + found
-        return place
+                found = np.searchsorted(axis, values, side="right") - 1
+                places = places * len(axis) + found
+        return places
 
     def overlay(self, rows: Sequence[Row]) -> Offer:
         """Return this offer with rows that replace or change its rates, in order."""
@@ -247,9 +249,10 @@ class Offer:
             seconds |= {edge % WEEK for window in row.windows for edge in window}
             lengths |= {length for length, _ in row.steps}
         axes = tuple(tuple(sorted(axis)) for axis in (times, seconds, lengths))
+        cells = [*product(*axes)]
         ends = []
-        for time, second, length in product(*axes):
-            end = self.ends[self.find(time, second, length)]
+        for cell, place in zip(cells, self.find(*np.array(cells).T), strict=True):
+            (time, second, length), end = cell, self.ends[place]
             for row in rows:
                 if row.covers(time, second):
                     end = row.change(end, length)

@@ -12,7 +12,8 @@ from toolkit.pricing.offers import COUNTS, PLACES
 from toolkit.pricing.rates import CACHED_AUDIO, KINDS, Reason
 
 if TYPE_CHECKING:
-    from toolkit.pricing.offers import Bools, Ints, OfferTable
+    from toolkit.pricing.offers import Bools, OfferTable
+    from toolkit.pricing.rates import Ints
 
 _LARGEST_COUNT = 10**12
 _LARGEST_REPORTED = 1e14
