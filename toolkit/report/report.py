@@ -249,10 +249,7 @@ def write_report(
         check_type("colors", colors, Mapping, "a colour for each name, as a dict")
     within = chosen(last, since, until, tz, now=now)
     at = (moment("now", now, tz) or datetime.now(UTC)).replace(microsecond=0)
-    _check_years(until=within.end, now=at)
-    if compare is not None and None in within:
-        expected = "a range with both ends, such as last, to compare it with"
-        raise OptionError("compare", compare, expected=expected)
+    _check_range(within, at, compare)
     check_options(
         every=every,
         by=by,
@@ -284,9 +281,8 @@ def write_report(
     latest = read.choices.select(pl.col("created").max()).collect(engine="streaming")
     last_call = latest.item()
     # Without a call that has a date there is nothing to compare.
-    plan = plan._replace(
-        last_call=last_call, compares=plan.compares and last_call is not None
-    )
+    compares = plan.compares and last_call is not None
+    plan = plan._replace(last_call=last_call, compares=compares)
     given: Options = {
         "prices": None if prices is None else os.fspath(prices),
         "against": None if against is None else os.fspath(against),
@@ -303,12 +299,15 @@ def write_report(
     return report
 
 
-def _check_years(**moments: datetime | None) -> None:
-    """Raise `OptionError` if a moment is so late that no period of it has an end."""
-    for name, at in moments.items():
+def _check_range(within: Span, now: datetime, compare: str | None) -> None:
+    """Raise `OptionError` if a range is too late, or has none before to compare."""
+    for name, at in (("until", within.end), ("now", now)):
         if at is not None and at.year >= _LAST_YEAR:
             expected = f"a time before the year {_LAST_YEAR}"
             raise OptionError(name, f"{at:%Y-%m-%d}", expected=expected)
+    if compare is not None and None in within:
+        expected = "a range with both ends, such as last, to compare it with"
+        raise OptionError("compare", compare, expected=expected)
 
 
 def _parse_budgets(texts: str | Sequence[str]) -> tuple[MonthBudget, ...]:
