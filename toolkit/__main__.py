@@ -32,8 +32,10 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = _report
         run()
-    except KeyboardInterrupt:
-        is_interrupted = True
+    except BaseException as error:
+        is_interrupted = _is_interrupt(error)
+        if not is_interrupted:
+            raise
     finally:
         # Everything is done: threads that end now must not report Ctrl-C.
         with suppress(KeyboardInterrupt):
@@ -43,6 +45,13 @@ def main() -> None:
     if is_interrupted:
         # Threads of polars that are still at work may abort the end of Python.
         os._exit(INTERRUPTED)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is Ctrl-C, or the panic of polars that it caused."""
+    is_panic = type(error).__name__ == "PanicException"
+    is_over_interrupt = is_panic and "KeyboardInterrupt" in str(error)
+    return is_over_interrupt or isinstance(error, KeyboardInterrupt)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

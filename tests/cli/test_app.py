@@ -585,6 +585,32 @@ def test_ctrl_c_ends_the_command_while_threads_are_at_work() -> None:
     assert run_python(AT_WORK).returncode == 130
 
 
+# Runs a command in which polars panics, as it may do when Ctrl-C comes.
+PANIC = """
+import sys
+import toolkit.cli.app
+
+class PanicException(BaseException):
+    pass
+
+def run():
+    raise PanicException(sys.argv[1])
+
+toolkit.cli.app.main = run
+from toolkit.__main__ import main
+main()
+"""
+
+
+def test_a_panic_over_ctrl_c_ends_with_130_and_any_other_is_shown() -> None:
+    over_interrupt = run_python(PANIC, "PyErr { type: <class 'KeyboardInterrupt'> }")
+    other = run_python(PANIC, "assertion failed")
+
+    assert (over_interrupt.returncode, over_interrupt.stderr) == (130, b"")
+    assert other.returncode == 1
+    assert b"PanicException: assertion failed" in other.stderr
+
+
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run Python in a process of its own."""
     command = [sys.executable, "-c", code, *arguments]
