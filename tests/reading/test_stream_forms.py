@@ -242,6 +242,26 @@ def test_a_cut_off_last_event_is_passed_over(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("after", [[dump(STREAM[-1])], ["[DONE]"]])
+def test_an_unreadable_event_without_a_blank_line_is_not_the_last(
+    tmp_path: Path, after: list[str]
+) -> None:
+    """Else the chunks after it, and their usage, would be lost without a trace."""
+    events = [dump(STREAM[0]), '{"choices": [{"ind', *after]
+
+    log = load_lines(tmp_path, dump("".join(f"data: {one}\n" for one in events)))
+
+    assert log.rejects["code"].to_list() == ["invalid_json"]
+
+
+def test_an_event_over_several_data_lines_may_be_cut_off(tmp_path: Path) -> None:
+    lines = [dump(STREAM[0]), '{"choices": [', '{"index": 0},', '"delta']
+
+    log = load_lines(tmp_path, dump("".join(f"data: {one}\n" for one in lines)))
+
+    assert log.frame.select("chunk_count", "total_tokens").rows() == [(1, None)]
+
+
 def test_an_event_over_several_data_lines_is_joined(tmp_path: Path) -> None:
     text = EVENTS.replace('"choices": ', '"choices":\ndata: ')
 

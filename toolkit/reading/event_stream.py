@@ -6,6 +6,7 @@ The format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from toolkit.reading.json_values import LineError, checked_json
@@ -37,7 +38,8 @@ def iter_events(text: bytes) -> Iterator[bytes]:
     """Yield the JSON of each event of a text; the last one may be cut off.
 
     An event ends at a blank line, or after a line of data that is whole JSON. Raise
-    `LineError` if any but the last is not JSON.
+    `LineError` if any but the last is not JSON, or if it is followed by whole JSON
+    objects without a blank line between.
     """
     lines = _LINE_END.split(text.removeprefix(b"\xef\xbb\xbf"))
     unread: list[bytes] = []
@@ -56,8 +58,19 @@ def iter_events(text: bytes) -> Iterator[bytes]:
             event = b"" if data in (b"", END) else checked_json(data)
         except LineError as error:
             if not line:
+                if any(map(_is_whole, unread[1:])):  # not all of it is one event
+                    raise
                 fault, unread = error, []
             continue
         unread = []
         if event:
             yield event
+
+
+def _is_whole(data: bytes) -> bool:
+    """Return whether a line of data is an event of its own: an object, or the end."""
+    if data == END:
+        return True
+    with suppress(LineError):
+        return checked_json(data).startswith(b"{")
+    return False

@@ -60,12 +60,21 @@ pub fn events<'a>(
             match checked(data, deepest) {
                 Ok(event) => found.push(event),
                 Err(_) if !line.is_empty() => continue,
+                // Not all of it is one event.
+                Err(error) if unread[1..].iter().any(|data| is_whole(data, deepest)) => {
+                    return Err(error);
+                }
                 Err(error) => fault = Some(error),
             }
         }
         unread.clear();
     }
     Ok(found)
+}
+
+/// Returns whether a line of data is an event of its own: an object, or the end.
+fn is_whole(data: &str, deepest: usize) -> bool {
+    data == END || checked(data, deepest).is_ok_and(|event| event.starts_with('{'))
 }
 
 /// Takes the first line from a text, which is None behind its last one; "" behind that.
