@@ -29,7 +29,7 @@ def test_bars_are_the_causes_by_size_and_the_largest_is_dark() -> None:
     assert len(set(colors)) == 2
     texts = [text.get_text() for text in ax.texts]
     assert texts[2:6] == ["+$0.40", "-$0.35", "+$0.30", "-$0.25"]
-    assert "no effect: not split" in note(ax)
+    assert "no effect: cannot be split" in note(ax)
     assert "10 of 200 calls have no known price" in note(ax)
 
 
@@ -38,7 +38,7 @@ def test_the_alt_text_has_both_costs_and_each_effect() -> None:
     alt_text = charts.describe(charts.plot_cost_change(frames.cost_change(["a", "b"])))
 
     assert "at least $9.00 before, at least $9.20 now, about +$0.20" in alt_text
-    assert "number of calls +$0.40. share with a known price -$0.35." in alt_text
+    assert "number of calls +$0.40. calls with a known price -$0.35." in alt_text
 
 
 def test_a_report_calls_the_causes_as_the_chart_does() -> None:

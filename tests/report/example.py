@@ -220,9 +220,9 @@ def causes() -> Causes:
         ("cache", "Cache", ".012",
          "gpt-4o took 41% → 32% of its prompt tokens from cache."),
         ("price", "Prices", "0", "No list price changed between the two weeks."),
-        ("known", "Share with a known price", ".023", "385 of 451 → 388 of 443 calls "
+        ("known", "Calls with a known price", ".023", "385 of 451 → 388 of 443 calls "
          "have a price. This is not more spending."),
-        ("other", "Not split", "-.003",
+        ("other", "Cannot be split", "-.003",
          "sonar-pro reports what it charged, without a list price (8 calls)."),
     ]  # fmt: skip
     return Causes(

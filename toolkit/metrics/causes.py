@@ -43,14 +43,14 @@ _LIST_COST = Measure("list_cost", MONEY, rows=pl.col("~list_cost").sum())
 # The causes: what charts and reports call them, and what they mean.
 _CAUSES = {
     "volume": ("number of calls", "more or fewer responses"),
-    "coverage": ("share with a known price", "of the responses"),
+    "coverage": ("calls with a known price", "their share of all"),
     "mix": ("choice of models", "shares of models, providers and service tiers"),
     "prompt_length": ("prompt length", "longer or shorter prompts"),
     "completion_length": ("answer length", "longer or shorter completions"),
     "cache": ("cache", "less or more of the prompts read from a cache"),
     "price": ("prices", "higher or lower prices"),
     "fees": ("fees", "requests, cache writes, audio, searches"),
-    "unsplit": ("not split", "charges of providers without a list price"),
+    "unsplit": ("cannot be split", "charges of providers without a list price"),
 }
 _EFFECTS = {cause: f"{cause}_effect" for cause in _CAUSES}
 
