@@ -144,6 +144,21 @@ def test_a_copy_of_a_log_is_reported_if_its_responses_count_twice(
     assert logs.rows()["response_id"].to_list().count("c") == 1
 
 
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_log_with_the_responses_of_another_but_other_bytes_is_reported(
+    logs: Logs, workers: int | None
+) -> None:
+    responses = b"".join(line(name, id=None) for name in "ab")
+    logs.write(responses)
+    logs.write(b"\n" + responses + line("c"), "other.jsonl")
+
+    match = "other.jsonl has the same 2 responses without an id as .*app.jsonl:"
+    with pytest.warns(ToolkitWarning, match=match) as caught:
+        logs.export(executor=workers and ThreadPoolExecutor(workers))
+
+    assert len(caught) == 1
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_copy_of_a_log_of_responses_with_ids_is_no_fault(logs: Logs) -> None:
     logs.write(lines("a", "b"))

@@ -198,15 +198,21 @@ class ExportRun:
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
     def note_copies(self, tracked: Mapping[int, manifest.TrackedLog]) -> None:
-        """Note the logs with the bytes of another, if responses now count twice."""
+        """Note the logs with the responses of another, if these now count twice.
+
+        Logs of this run are compared by their responses, those of earlier runs by their
+        bytes.
+        """
+        copies = self.result.ledger.find_copies()
         originals: dict[Checkpoint | None, str] = {}
         for log_id in sorted(tracked):
             name, mark = tracked[log_id].row["source"], tracked[log_id].mark
             original = originals.setdefault(mark, name)
             is_copy = log_id in self.result.fingerprints and mark and original != name
             if is_copy and (count := self.result.ledger.counts[log_id]["without_id"]):
-                copy = describe_copy(name, original, count)
-                self.notes[ToolkitWarning].append(copy)
+                copies.setdefault(log_id, describe_copy(name, original, count))
+        if copies:
+            self.notes[ToolkitWarning] += copies.values()
 
     def warn(self) -> None:
         """Warn about damaged, copied, replaced and missing logs, once each."""
