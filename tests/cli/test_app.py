@@ -574,6 +574,7 @@ import toolkit.cli.app
 
 def run():
     threading.Thread(target=time.sleep, args=[3600]).start()
+    print("done so far")
     raise KeyboardInterrupt
 
 toolkit.cli.app.main = run
@@ -582,8 +583,14 @@ main()
 """
 
 
-def test_ctrl_c_ends_the_command_while_threads_are_at_work() -> None:
-    assert run_python(AT_WORK).returncode == 130
+def test_ctrl_c_ends_the_command_while_threads_are_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+    done = run_python(AT_WORK)
+
+    assert (done.returncode, done.stdout.strip()) == (130, b"done so far")
 
 
 # Runs a command in which polars panics, as it may do when Ctrl-C comes.

@@ -242,7 +242,9 @@ def _drop_settings(ctx: _Context, options: dict[str, Any]) -> None:
 
         names = list_names(options["sources"])
         unfit += _FIXED if any(map(is_export, names)) else ()
-    for name in filter(options.__contains__, unfit):
+    for name in unfit:
+        if name not in options:
+            continue
         if name in ctx.configured:
             del options[name]
         elif name == "last":

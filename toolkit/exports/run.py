@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from concurrent.futures import Executor
 
-    import pyarrow as pa
-
     from toolkit.exports.directory import Target
     from toolkit.reading.blocks import Decoded
     from toolkit.reading.fingerprints import Checkpoint
@@ -62,7 +60,6 @@ class ExportRun:
         pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
         find_written = self.find_written if self.before else None
         self.streams = Streams(table, paths, pieces, find_written=find_written)
-        self.written: dict[str, pl.DataFrame] = {}  # by the day
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
@@ -146,14 +143,20 @@ class ExportRun:
                 yield from self.streams.add_share(*result.share, result.choices)
         yield from self.streams.finish(self.is_over)
 
-    def find_written(self, choices: pa.Table) -> pl.LazyFrame:
-        """Return the whole responses that are committed of the dates of choices."""
-        days = find_days(choices)
-        for day in days - self.written.keys():
-            parts = self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
-            is_whole = pl.col("chunk_count").is_null()
-            self.written[day] = worker.scan_choices(parts).filter(is_whole).collect()
-        return pl.concat([self.written[day] for day in days]).lazy()
+    def find_written(self, streams: pl.DataFrame) -> pl.LazyFrame:
+        """Return the whole responses that are committed with ids and dates of streams.
+
+        They are read again for each call: those of a date may not fit into memory.
+        """
+        days = find_days(streams.select("created").to_arrow())
+        parts = [
+            part
+            for day in sorted(days)
+            for part in self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
+        ]
+        has_id = pl.col("response_id").is_in(streams["response_id"].unique().implode())
+        choices = worker.scan_choices(parts)
+        return choices.filter(has_id, pl.col("chunk_count").is_null())
 
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""
