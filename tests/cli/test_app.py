@@ -383,6 +383,7 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (["tokens", "data/sampel"], 1, "did you mean 'data/sample'"),
         (["tokens", "data/*.none"], 1, "matches nothing"),
         (["tokens", "data/sample", "--every", "1x"], 2, "--every: expected a period"),
+        (["cost", "data/sample", "--every", "None"], 2, '"1mo", or "none", got \'None'),
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
         (["tokens", "data/sample", "--tz", "Mars"], 2, "--tz: expected a time zone"),
         (["tokens"], 2, "expected LOG|DIR ("),
