@@ -369,6 +369,33 @@ def test_depth_is_the_same_at_any_place(kind: str) -> None:
 
 # --- Values ---------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("name", ["tags", "tags in tags", "drop, tags"])
+def test_a_tag_of_any_shape_leaves_the_response(name: str) -> None:
+    shapes = [
+        "[]",
+        '["a",{"team":"b"}]',
+        "{}",
+        '{"team":"a"}',
+        '"a"',
+        '""',
+        "5",
+        "null",
+    ]
+    shapes += [f'{{"team":{shape}}}' for shape in shapes]
+    before = [f'{{"metadata":{shape},"response":' for shape in shapes]
+    lines = [start.encode() + GOOD + b"}" for start in before]
+    lines += [
+        b'{"response":' + GOOD + b',"metadata":' + shape.encode() + b"}"
+        for shape in shapes
+    ]
+
+    decoded = agreed_lines(lines, PLANS[name])
+
+    assert decoded.rejects.num_rows == 0
+    assert decoded.choices.num_rows == len(lines) * len(PLAIN["choices"])
+
+
 LINE_PATHS = (
     *[("line", path) for path in ("metadata", "metadata.team", "custom_id")],
     *[("envelope", path) for path in ("custom_id", "model", "response", "x")],

@@ -123,6 +123,8 @@ GOOD: dict[str, dict[str, object]] = {
         ]
     ),
     "odd": make_response(usage=None, created=0, model=None, x=SECRET),
+    "tag": make_response(metadata={"team": {SECRET: SECRET}}),
+    "container of a tag": make_response(metadata=SECRET),
     "request": {
         "request": {"messages": [{"content": SECRET}]},
         "response": make_response(),
@@ -137,8 +139,6 @@ BAD: dict[str, object] = {
     "created": make_response(created=SECRET),
     "date": make_response(created={SECRET: 1}),
     "custom_id": {"custom_id": {SECRET: 1}, "response": make_response()},
-    "tag": make_response(metadata={"team": {SECRET: SECRET}}),
-    "container of a tag": make_response(metadata=SECRET),
     "index": make_response(choices=[{"index": SECRET}]),
     "role": message(role=[SECRET]),
     "message": make_response(choices=[{"message": SECRET}]),

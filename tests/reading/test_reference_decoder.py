@@ -1008,10 +1008,23 @@ def test_tags_are_read_from_the_root_of_the_whole_line() -> None:
     for line in ({**GOOD, **facts}, {"response": {"body": GOOD}, **facts}):
         (row,) = rows(line, tags=tags)
         assert (row["tag_team"], row["tag_cost"]) == ("red", "false")
-    wrong = {"response": GOOD, "cost center": {"a.b": []}}
-    assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]["a.b"]')
-    wrong = {"response": GOOD, "cost center": 5}
-    assert fault(wrong, tags=tags) == ("wrong_type", '["cost center"]')
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        *({"metadata": {"team": value}} for value in ([], ["a"], {}, {"a": "b"})),
+        *({"metadata": value} for value in ([], [{"team": "a"}], "a", "", 5, True)),
+    ],
+)
+def test_a_tag_of_another_shape_is_null_and_the_response_is_read(facts: Any) -> None:
+    tags = {"team": "metadata.team", "model": "response.model"}
+
+    (row,) = rows({"response": GOOD, **facts}, tags=tags)
+
+    assert (row["tag_team"], row["tag_model"]) == (None, GOOD["model"])
+    (untagged,) = rows({"response": GOOD, **facts})
+    assert {name: row[name] for name in untagged} == untagged
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,50 @@ def test_a_key_that_is_there_but_null_is_not_suggested(tmp_path: Path) -> None:
     assert messages(toolkit.load, log, tags={"env": "env"}) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("metadata", "metadata is an object, its keys are team, user_id, ..."),
+        (
+            "labels",
+            "the keys of the line are metadata, response, labels; labels is a list",
+        ),
+        (
+            "labels.x",
+            "the keys of the line are metadata, response, labels; labels is a list",
+        ),
+    ],
+)
+def test_a_tag_that_is_an_object_or_a_list_is_null_and_warns(
+    tmp_path: Path, path: str, where: str
+) -> None:
+    log = write_log(tmp_path / "a.jsonl", labels=["a", "b"])
+    tags = {"t": path}
+
+    assert messages(toolkit.load, log, tags=tags) == [
+        f"tag_t is null in every line: {where}"
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::toolkit.errors.ToolkitWarning")
+@pytest.mark.parametrize("odd", [["a", "b"], [], {"a": 1}, {}])
+@pytest.mark.parametrize("path", ["label", "label.x"])
+def test_a_label_of_any_shape_does_not_change_the_bill(
+    tmp_path: Path, odd: Any, path: str
+) -> None:
+    write_log(tmp_path / "a.jsonl", count=9, label="a")
+    write_log(tmp_path / "b.jsonl", count=1, label=odd)
+
+    tagged = toolkit.load(tmp_path, tags={"t": path})
+    plain = toolkit.load(tmp_path)
+
+    assert len(tagged.choices) == len(plain.choices) == 10
+    assert len(tagged.rejects) == 0
+    assert tagged.choices.drop_columns("tag_t").equals(plain.choices)
+    labels = ["a"] * 9 if path == "label" else [None] * 9
+    assert tagged.choices["tag_t"].to_pylist() == [*labels, None]
+
+
 def test_a_tag_that_a_line_has_does_not_warn(tmp_path: Path) -> None:
     write_log(tmp_path / "a.jsonl", count=40)
     write_log(tmp_path / "b.jsonl", count=1, team="search")

@@ -71,16 +71,23 @@ class NullTags:
                 text = "created_path is null in every line whose response has no time"
             found = [_walk(line, path) for line in self._objects()]
             if found:
-                depth, keys = max(found, key=lambda one: one[0])
+                depth, node = max(found, key=lambda one: one[0])
+                keys = list(node)
                 shown = [key for key in keys if _NAME.fullmatch(key)][:_NAMES]
                 where = write_path(path[:depth]) or "the line"
                 names = ", ".join(shown) or "none with a plain name"
-                text += f": the keys of {where} are {names}"
+                is_object = depth == len(path)  # at the end of the path
+                whose = f"the keys of {where}"
+                if is_object:
+                    whose = f"{where} is an object, its keys"
+                text += f": {whose} are {names}"
                 text += ", ..." if len(keys) > len(shown) else ""
-                if path[depth] not in keys:  # whose value may be null
+                if not is_object and path[depth] not in keys:
                     text += near_miss(path[depth], shown)
                 elif name == "created":
                     text += "; expected RFC 3339 or a Unix time in created_unit there"
+                elif not is_object and isinstance(node[path[depth]], list):
+                    text += f"; {write_path(path[: depth + 1])} is a list"
             yield text
 
     def _objects(self) -> Iterator[dict[str, object]]:
@@ -101,12 +108,13 @@ def _cells(choices: pa.RecordBatch, name: str) -> pl.Series:
     return rows.filter(created.is_null() | is_dated_by_line()).select(cells).to_series()
 
 
-def _walk(node: dict[str, object], path: tuple[str, ...]) -> tuple[int, list[str]]:
-    """Return how many steps of a path lead to an object, and the keys of the last."""
-    depth = 0
-    for key in path[:-1]:
+def _walk(
+    node: dict[str, object], path: tuple[str, ...]
+) -> tuple[int, dict[str, object]]:
+    """Return how many steps of a path lead to an object, and the last object."""
+    for depth, key in enumerate(path):
         inner = node.get(key)
         if not isinstance(inner, dict):
-            break
-        node, depth = inner, depth + 1
-    return depth, list(node)
+            return depth, node
+        node = inner
+    return len(path), node

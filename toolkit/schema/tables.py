@@ -412,7 +412,7 @@ def _tag(name: str, path: str) -> Column:
         raise OptionError("tags", name, expected="names of letters, digits and _")
     parse_path(path, option="tags")
     return response(
-        f"tag_{name}", "a tag of the caller", f"(line).{path}", kind="label"
+        f"tag_{name}", "a tag of the caller", f"(line).{path}?", kind="label"
     )
 
 
