@@ -43,6 +43,9 @@ def main() -> None:
         # Python would look at each object once more before it ends.
         gc.freeze()
     if is_interrupted:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # a closed pipe, or a closed stream
+                stream.flush()
         # Threads of polars that are still at work may abort the end of Python.
         os._exit(INTERRUPTED)
 

@@ -222,8 +222,8 @@ class RejectedLineError(ToolkitError, ValueError):
 class MissingPackageError(ToolkitError, ImportError):
     """An optional package is not installed."""
 
-    def __init__(self, package: str) -> None:
-        super().__init__(f"{package} is needed: pip install {package}")
+    def __init__(self, package: str, versions: str) -> None:
+        super().__init__(f"{package} is needed: pip install '{package}{versions}'")
         self.package = package
 
 

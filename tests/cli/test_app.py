@@ -383,6 +383,7 @@ def test_sample_writes_the_lines_that_testing_makes(tmp_path: Path) -> None:
         (["tokens", "data/sampel"], 1, "did you mean 'data/sample'"),
         (["tokens", "data/*.none"], 1, "matches nothing"),
         (["tokens", "data/sample", "--every", "1x"], 2, "--every: expected a period"),
+        (["cost", "data/sample", "--every", "None"], 2, '"1mo", or "none", got \'None'),
         (["tokens", "data/sample", "--by", "modle"], 2, "did you mean 'model'"),
         (["tokens", "data/sample", "--tz", "Mars"], 2, "--tz: expected a time zone"),
         (["tokens"], 2, "expected LOG|DIR ("),
@@ -573,6 +574,7 @@ import toolkit.cli.app
 
 def run():
     threading.Thread(target=time.sleep, args=[3600]).start()
+    print("done so far")
     raise KeyboardInterrupt
 
 toolkit.cli.app.main = run
@@ -581,8 +583,14 @@ main()
 """
 
 
-def test_ctrl_c_ends_the_command_while_threads_are_at_work() -> None:
-    assert run_python(AT_WORK).returncode == 130
+def test_ctrl_c_ends_the_command_while_threads_are_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+    done = run_python(AT_WORK)
+
+    assert (done.returncode, done.stdout.strip()) == (130, b"done so far")
 
 
 # Runs a command in which polars panics, as it may do when Ctrl-C comes.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import stat
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +25,7 @@ from tests.support.command import run as run_command
 from toolkit import system
 from toolkit.errors import DamagedExportError, NotAnExportError, WriteError
 from toolkit.exports import compact
+from toolkit.exports.parts import iter_part
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
 
@@ -167,6 +171,23 @@ def test_a_damaged_part_raises_and_everything_is_left_unchanged(out: Path) -> No
 
     assert len(parts(out, 2)) == 5
     part.write_bytes(whole)
+    assert toolkit.verify(out).faults == []
+
+
+def test_parts_of_which_not_all_rows_are_merged_are_left_unchanged(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_a_row(part: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        yield from (batch.slice(1) for batch in iter_part(part, schema))
+
+    before = rows(out)
+    monkeypatch.setattr(compact, "iter_part", lose_a_row)
+
+    folder = re.escape(str(out / "choices" / "date=2026-11-01"))
+    with pytest.raises(DamagedExportError, match=f"^{folder}: damaged: its parts"):
+        toolkit.compact(out, today=TODAY)
+
+    assert rows(out).equals(before)
     assert toolkit.verify(out).faults == []
 
 

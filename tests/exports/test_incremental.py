@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -40,7 +42,15 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "zst": zstd_frame,
 }
-LAW = ("blank", "responses", "chunks", "duplicates", "outside", "errors", "rejected")
+EQUATION = (
+    "blank",
+    "responses",
+    "chunks",
+    "duplicates",
+    "outside",
+    "errors",
+    "rejected",
+)
 
 
 def line(name: str, day: int = 1, **fields: Any) -> bytes:
@@ -76,7 +86,7 @@ class Logs:
 
     def export(self, source: str | None = None, **options: Any) -> Any:
         done = toolkit.export(source or self.folder, to=self.out, **options)
-        kinds = done.ledger.select(LAW).sum_horizontal().to_list()
+        kinds = done.ledger.select(EQUATION).sum_horizontal().to_list()
         assert kinds == done.ledger["lines"].to_list()
         rows = self.rows()
         for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
@@ -132,6 +142,21 @@ def test_a_copy_of_a_log_is_reported_if_its_responses_count_twice(
 
     assert logs.rows()["response_id"].to_list().count(None) == 4
     assert logs.rows()["response_id"].to_list().count("c") == 1
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_log_with_the_responses_of_another_but_other_bytes_is_reported(
+    logs: Logs, workers: int | None
+) -> None:
+    responses = b"".join(line(name, id=None) for name in "ab")
+    logs.write(responses)
+    logs.write(b"\n" + responses + line("c"), "other.jsonl")
+
+    match = "other.jsonl has the same 2 responses without an id as .*app.jsonl:"
+    with pytest.warns(ToolkitWarning, match=match) as caught:
+        logs.export(executor=workers and ThreadPoolExecutor(workers))
+
+    assert len(caught) == 1
 
 
 @pytest.mark.filterwarnings("error")
@@ -675,6 +700,27 @@ def test_unread_bytes_of_a_log_that_the_pattern_no_longer_matches_warn(
     logs.write(lines("c"))
 
     with pytest.warns(MissingBytesWarning, match=f"{len(line('b'))} bytes missing"):
+        logs.export(pattern)
+
+    assert logs.ids() == ["a", "c"]
+
+
+def test_a_folder_that_cannot_be_listed_does_not_end_the_run(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    pattern = str(logs.folder / "*.jsonl")
+    logs.write(lines("a"))
+    logs.export(pattern)
+    logs.rotate()
+    logs.write(lines("c"))
+    broken = SimpleNamespace(**{**vars(os), "scandir": refuse})
+    monkeypatch.setattr(tracking, "os", broken)
+
+    # The first log may have grown before it was renamed.
+    with pytest.warns(ReplacedLogWarning, match="is not the same log"):
         logs.export(pattern)
 
     assert logs.ids() == ["a", "c"]

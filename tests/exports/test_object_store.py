@@ -268,6 +268,22 @@ def test_a_compaction_that_fails_before_its_commit_changes_nothing(
     assert bucket.shown() == names
 
 
+def test_a_part_that_the_store_does_not_return_is_not_damaged(bucket: Bucket) -> None:
+    runs_of(bucket)
+    bucket.server.refuses = r"GET .*choices/date.*\.parquet"
+
+    with pytest.raises(errors.UnreadableSourceError, match=r"parquet: (?!damaged)"):
+        toolkit.compact(bucket.out)
+    unread = [
+        fault for fault in toolkit.verify(bucket.out).faults if ".parquet: " in fault
+    ]
+
+    assert unread
+    assert not any("damaged" in fault for fault in unread)
+    bucket.server.forget()
+    assert toolkit.verify(bucket.out).faults == []
+
+
 def test_a_compaction_raises_if_an_export_commits_first(bucket: Bucket) -> None:
     names = runs_of(bucket)
     bucket.log.write_bytes(bucket.log.read_bytes() + response("z"))

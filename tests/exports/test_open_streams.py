@@ -26,6 +26,7 @@ from toolkit.errors import DamagedExportError
 from toolkit.exports import distributed as sharing
 from toolkit.exports import tracking
 from toolkit.exports.export import Exported
+from toolkit.exports.run import ExportRun
 from toolkit.reading import object_store
 from toolkit.schema import CHOICES
 from toolkit.testing import make_response
@@ -281,6 +282,32 @@ def test_a_whole_response_of_an_earlier_run_takes_the_place_of_a_stream(
         (5, 1, 4, 1, 0),
     ]
     assert done.streams == (1, 1, 1, 0)
+
+
+def test_only_responses_with_the_ids_of_streams_are_compared_with_these(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All others of a date may not fit into memory.
+    compared: list[list[str]] = []
+    find = ExportRun.find_written
+
+    def find_written(run: ExportRun, streams: pl.DataFrame) -> pl.LazyFrame:
+        found = find(run, streams)
+        compared.append(found.collect()["response_id"].to_list())
+        return found
+
+    monkeypatch.setattr(ExportRun, "find_written", find_written)
+    others = b"".join(whole(f"w{number}", created=DAY_1) for number in range(100))
+    logs.append(others + whole("a", created=DAY_1) + whole("b", created=DAY_2))
+    logs.export()
+    # Of b, the whole response has another date; the last stream has no id.
+    logs.append(BEGIN + chunk("b", "x") + end("a"))
+    logs.append(chunk("", "y", id=None), "without.jsonl")
+
+    done = logs.export(final=True)
+
+    assert compared == [["a"]]
+    assert done.added["responses"].sum() == 2
 
 
 # When a stream is over.

@@ -86,7 +86,9 @@ def test_a_truncated_part_is_reported(out: Path, size: int) -> None:
 
     faults = toolkit.verify(out).faults
 
-    assert any(fault.startswith(f"{part}: damaged: cannot be read") for fault in faults)
+    assert any(
+        fault.startswith(f"{part}: damaged: it cannot be read") for fault in faults
+    )
 
 
 def test_a_missing_part_is_reported_with_its_rows(out: Path) -> None:

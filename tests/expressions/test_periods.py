@@ -7,6 +7,7 @@ import pytest
 import toolkit
 from toolkit.errors import OptionError
 from toolkit.expressions import period
+from toolkit.testing import make_choices
 
 
 @pytest.mark.parametrize("every", ["1h", "45m", "1d", "2w", "1mo", "1q", "1y", "1h30m"])
@@ -38,6 +39,18 @@ def test_a_period_in_words_is_an_error_with_a_hint(every: str, likely: str) -> N
         'every: expected a period such as "1h", "1d", "1w" or "1mo", '
         f'got {every!r} (did you mean "{likely}"?)'
     )
+
+
+def test_none_is_in_the_error_of_those_that_take_it() -> None:
+    periods = 'every: expected a period such as "1h", "1d", "1w" or "1mo"'
+
+    with pytest.raises(OptionError) as caught:
+        toolkit.metrics.cost(make_choices({}), every="none")
+    assert str(caught.value) == f"{periods}, or None, got 'none'"
+
+    with pytest.raises(OptionError) as caught:
+        period("none")
+    assert str(caught.value) == f"{periods}, got 'none'"
 
 
 @pytest.mark.parametrize("every", ["", "0d", "-1d", "1x", "1M", "9999y", "1.5h", 7])

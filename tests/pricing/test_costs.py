@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ from toolkit.pricing import (
 )
 from toolkit.pricing.offers import COUNTS
 from toolkit.pricing.pricer import NEEDED, Pricer, priced_by
-from toolkit.pricing.rates import Offer, Rates
+from toolkit.pricing.rates import WEEK, Offer, Rates
 from toolkit.testing import make_choices
 
 MAY = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -230,6 +231,43 @@ def test_the_price_of_the_day_is_used() -> None:
     assert cost_of(**counts, created=last)[0] == Decimal("0.0014")
     assert cost_of(**counts, created=first)[0] == Decimal("0.00028")
     assert reason_of(**counts, created=None) == Reason.UNDATED
+
+
+def test_a_date_before_1970_has_the_first_price_of_its_own_model() -> None:
+    # Both cost more from 200,001 prompt tokens on.
+    models = ["claude-sonnet-4-5", "gemini-2.5-pro"]
+    counts = {"prompt_tokens": 100, "completion_tokens": 10}
+    early = datetime(1960, 1, 1, tzinfo=UTC)
+    rows = [{"model": one, "created": early, **counts} for one in models]
+    # 100 x 3 + 10 x 15 = 450 millionths, 100 x 1.25 + 10 x 10 = 225
+    expected = [Decimal("0.00045"), Decimal("0.000225")]
+
+    assert price_responses(make_choices(*rows))["cost"].to_list() == expected
+    assert price_responses(make_choices(*rows[::-1]))["cost"].to_list() == [
+        *reversed(expected)
+    ]
+    assert [cost_of(**row)[0] for row in rows] == expected
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5"])
+def test_a_negative_count_contradicts_the_others(model: str) -> None:
+    for name in ("prompt_tokens", "completion_tokens"):
+        counts = {"prompt_tokens": 100, "completion_tokens": 10, name: -1}
+
+        assert reason_of(model=model, **counts) == Reason.COUNTS
+
+
+def test_an_offer_has_its_first_price_before_its_first_second() -> None:
+    free, dear = (Rates(Decimal(amount)) for amount in (0, 1))
+    # From second 100 on, for prompts of 10 tokens or more, it is dear.
+    offer = Offer(((0, 100), (0,), (0, 10)), (free, free, free, dear))
+    times = np.array([-(2**62), -1, 0, 99, 100, 2**62, 100, -1])
+    lengths = np.array([10, 10, 10, 10, 10, 10, -1, -1])
+
+    places = offer.find(times, times % WEEK, lengths)
+
+    # Two lengths for each time: the place is 2 x time + length.
+    assert places.tolist() == [1, 1, 1, 1, 3, 3, 2, 0]
 
 
 def test_a_price_by_the_time_of_day_holds_in_utc() -> None:
@@ -530,7 +568,7 @@ RESPONSE = st.fixed_dictionaries(
         | st.text(max_size=20),
         "service_tier": st.sampled_from([None, "default", "batch", "Priority", "?"]),
         "created": st.none()
-        | st.integers(0, 7 * 10**9).map(lambda second: EPOCH + timedelta(0, second)),
+        | st.integers(-(6 * 10**9), 7 * 10**9).map(lambda s: EPOCH + timedelta(0, s)),
         "total_tokens": COUNT,
         "reported_cost": st.none() | st.floats(),
         **dict.fromkeys(COUNTS, COUNT),

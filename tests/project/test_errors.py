@@ -54,7 +54,7 @@ def test_the_tree_shows_each_class_below_its_base() -> None:
         errors.RejectedLineError(
             source="a", line=1, code="c", reason="r", json_path=None
         ),
-        errors.MissingPackageError("obstore"),
+        errors.MissingPackageError("obstore", ">=0.12,<0.13"),
         errors.OptionError("every", "x", expected="y"),
         errors.UnknownOptionError("evry", owner="cost", known=["every"]),
         errors.NotEmptyError("out"),

@@ -488,12 +488,12 @@ def test_only_the_owner_may_read_rejects_at_any_time(
     def look(read: int) -> None:
         nonlocal left
         left -= read
-        seen.extend(map(mode, out.glob(".staging/rejects/*")))
+        seen.extend(map(mode, out.glob(".staging/**/rejects/*")))
         # The rejects of the second log are written by another thread.
         end = time.monotonic() + 120
         while not (left or seen) and time.monotonic() < end:
             time.sleep(0.01)
-            seen.extend(map(mode, out.glob(".staging/rejects/*")))
+            seen.extend(map(mode, out.glob(".staging/**/rejects/*")))
 
     with recorded_warnings():
         toolkit.export(log.parent, to=out, content=content, progress=look)

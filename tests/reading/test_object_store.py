@@ -7,8 +7,10 @@ import re
 import signal
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from threading import Event, main_thread
 from typing import Any
 
@@ -471,13 +473,13 @@ def test_polars_gets_a_region_if_none_is_set(bucket: Bucket) -> None:
 
 def test_without_obstore_an_address_raises_with_what_to_install(bucket: Bucket) -> None:
     bucket.patch.setitem(sys.modules, "obstore.store", None)
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    (needed,) = project["project"]["optional-dependencies"]["cloud"]
 
     export = partial(toolkit.export, bucket.log)
     uses: list[Any] = [toolkit.load, toolkit.scan, toolkit.check, toolkit.ledger]
     for use in (*uses, export):
-        with pytest.raises(
-            errors.MissingPackageError, match="obstore is needed: pip install obstore"
-        ):
+        with pytest.raises(errors.MissingPackageError, match=f"pip install '{needed}'"):
             use("s3://bucket/a.jsonl")
     assert len(toolkit.load(bucket.log)) == 6
 

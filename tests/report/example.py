@@ -428,9 +428,9 @@ def tiles() -> list[Tile]:
              "Not reported is never counted as 0."),
         Tile("drift", "All three OpenAI models changed version on 6 Nov",
              "First four characters of system_fingerprint",
-             Bars([Bar(name, [Part(exact(start), "ground")] * bool(start)
-                       + [Part(exact((38 - start) / len(labels)), "pale", label=label)
-                          for label in labels], words=", ".join(labels))
+             Bars([Bar(name, [Part(exact((38 - start) / len(labels)), "pale", label=label)
+                              for label in labels],
+                       words=", ".join(labels), start=start)
                    for name, labels, start in versions], "count"),
              "Versions of the three OpenAI models since 1 October",
              "36 calls name both the model asked for and the one that answered: the same "
@@ -452,7 +452,7 @@ def analysis() -> Analysis:
     ]  # fmt: skip
     rows[-1][0] = "/models/qwen2.5-7b-instruct-q4_k_m.gguf"
     return Analysis(
-        Head("For analysts", "The same week in twelve small charts", "Models with fewer "
+        Head("For analysts", "The same week in 12 small charts", "Models with fewer "
              "than 20 calls (5 models, 64 calls) are in the table only. Colours as "
              "above."),
         tiles(), Matrix(HEADS, rows, [{} for _ in rows]),
@@ -474,10 +474,10 @@ def example() -> ReportContent:
             "The week cost at least $0.85, about $0.09 less than the week before, because "
             "prompts to gpt-4o were a third shorter; calls without a known price could "
             "add about $0.11.",
-            "388 of the 443 calls are priced exactly. The other 55 are in no sum of money; "
-            "such calls used about as many tokens in both weeks (59k, then 61k), so the "
-            "fall is real. It is no trend yet: by chance alone such a week can cost from "
-            "$0.76 to $0.95 (4 cases in 5)."),
+            "388 of the 443 calls are priced exactly. The other 55 are in no cost; such "
+            "calls used 59k tokens in the week before and 61k in this one: too little to "
+            "explain the fall. The week before ($0.94) is within what chance alone "
+            "explains (from $0.76 to $0.95 in 4 of 5 such weeks)."),
         figures=key_figures(), budgets=[budget()], course=course(), tags=[team()],
         models=models(), causes=causes(), waste=waste(), trust=trust(),
         todo=_what_to_do(waste(), trust()), restated=None, analysis=analysis(), left_out=[], colors=COLORS, periods=[], ledger={},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from toolkit.formatting.figures import UNKNOWN, Figure
 from toolkit.metrics.rates import wilson_interval
 from toolkit.pricing.price_file import PriceFile
 from toolkit.report.analysis import TILES, build_analysis
+from toolkit.report.drawing import draw_tile
 from toolkit.report.inputs import Plan, collect_inputs, price
 from toolkit.report.model import Bars, Dots, Heat
 from toolkit.report.tables import MetricTables, Names, short_names
@@ -274,6 +276,8 @@ def test_how_answers_ended_and_tools() -> None:
     assert endings.title == "95% of 20 answers finished by themselves"
     assert endings.summary == "finished: 19 (95%); called a tool: 1 (5%)."
     assert endings.below == "1 answer was a refusal by gpt-4o."
+    one = tiles(built(calls("2026-11-16", 1)))["finish_reasons"]
+    assert one.title == "100% of 1 answer finished by itself"
     tools = found["tool_calls"]
     assert tools.title == "1 of 2 tool calls has arguments that cannot be read"
     assert tools.summary == "add: 1; sql: 1, 1 unreadable."
@@ -299,6 +303,8 @@ def test_versions_over_the_weeks() -> None:
     assert found.summary == "gpt-4o: aaaa, bbbb."
     # From 7 to 16 November, and on the 17th.
     assert bars(found) == {"gpt-4o": [Figure(10), Figure(1)]}
+    assert isinstance(found.chart, Bars)
+    assert [bar.start for bar in found.chart.bars] == [0]
     assert found.note.endswith("system_fingerprint, 7 to 17 Nov 2026")
     tokyo = built(
         calls("2026-11-15", 20, **old),
@@ -310,6 +316,34 @@ def test_versions_over_the_weeks() -> None:
     assert tiles(tokyo)["drift"].title == "gpt-4o changed version on 17 Nov"
     same = built(calls("2026-11-16", 20, **old))
     assert "versions of models (no change in 1 model)" in same.left_out
+
+
+def test_a_model_that_begins_later_has_a_bar_that_begins_later() -> None:
+    """The days before its first call are no part of the bar."""
+    old, new = ({"system_fingerprint": f"fp_{name}"} for name in ("aaaa11", "bbbb22"))
+    later = {"model": "gpt-4o-mini"}
+    found = tiles(
+        built(
+            calls("2026-11-07", 10, **old),
+            calls("2026-11-17", 10, **new),
+            calls("2026-11-16", 10, **old, **later),
+            calls("2026-11-18", 10, **new, **later),
+        )
+    )["drift"]
+    assert isinstance(found.chart, Bars)
+    days = {
+        bar.label: (bar.start, [part.value.number for part in bar.parts])
+        for bar in found.chart.bars
+    }
+    # 7 to 16, and the 17th; from 9 days later on the 16th and 17th, and the 18th.
+    assert days == {"gpt-4o": (0, [10, 1]), "gpt-4o-mini": (9, [2, 1])}
+    assert {part.color for bar in found.chart.bars for part in bar.parts} == {"pale"}
+    # The second bar is drawn from where the first one has its tenth day.
+    rects = re.findall(r'<rect [^>]*x="([\d.]+)"', draw_tile(found))
+    first, last, later, later_last = map(float, rects)
+    assert later == pytest.approx(first + 0.9 * (last - first), abs=0.2)
+    # 9 + 2 days after the first day; the last version of the other began after 10.
+    assert later_last == pytest.approx(first + 1.1 * (last - first), abs=0.2)
 
 
 def test_models_with_few_calls_are_in_the_table_only() -> None:

@@ -176,6 +176,22 @@ def test_without_a_range_before_there_is_no_column_of_changes() -> None:
     assert "In brackets" not in text
 
 
+def test_one_line_and_one_call_are_not_plural() -> None:
+    content = VARIANTS["one_day"]()  # nothing is compared
+    assert content.models is not None
+    row = replace(content.models.rows[0], calls=1)
+    lines = [replace(content.trust.lines[0], count=1)]
+    text = to_html(
+        replace(
+            content,
+            models=replace(content.models, rows=[row]),
+            trust=replace(content.trust, lines=lines),
+        )
+    )
+    assert "<b>1</b> log line =" in text
+    assert '<td class="n calls one">1' in text
+
+
 def test_restated_figures_are_a_table() -> None:
     text = to_html(VARIANTS["one_year"]())
     table = text[text.index('class="restated"') :]

@@ -16,6 +16,7 @@ from toolkit.report.tables import Names, series_name, short_names
 
 FIRST = datetime(2026, 11, 3, tzinfo=UTC)
 OWN = {"model": "of-our-own", "provider": None}
+FREE = {"reported_cost": 0.0}
 
 
 def test_key_figures() -> None:
@@ -134,13 +135,38 @@ def test_certainty() -> None:
     # As many tokens without a price in both weeks.
     few = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 1, **OWN)
     assert certainty(before, now, *few) == (
-        "20 of the 21 calls are priced exactly. The other 1 is in no cost; they used "
-        "1.1k tokens in the week before and 1.1k in this one, which does not explain "
-        "the fall."
+        "20 of the 21 calls are priced exactly. The other 1 is in no cost; such calls "
+        "used 1.1k tokens in the week before and 1.1k in this one, which does not "
+        "explain the fall."
+    )
+    # 4 calls more, where 20 priced ones are missing.
+    some = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 5, **OWN)
+    assert certainty(before, now, *some).endswith(
+        "such calls used 1.1k tokens in the week before and 5.5k in this one: too "
+        "little to explain the fall."
     )
     # 20 calls moved to a model without a price: 22,000 tokens, worth the change.
     moved = calls("2026-11-10", 1, **OWN), calls("2026-11-20", 21, **OWN)
     assert certainty(before, now, *moved).endswith(
+        "so the fall in known cost may not be one in cost."
+    )
+    # Fewer of them explain no fall, and more of them no rise.
+    fewer = calls("2026-11-10", 21, **OWN), calls("2026-11-20", 1, **OWN)
+    assert certainty(before, now, *fewer).endswith(
+        "used 23.1k tokens in the week before and 1.1k in this one, which does not "
+        "explain the fall."
+    )
+    risen = calls("2026-11-10", 20), calls("2026-11-20", 40)
+    assert certainty(*risen, *moved).endswith(
+        "used 1.1k tokens in the week before and 23.1k in this one, which does not "
+        "explain the rise."
+    )
+    assert certainty(*risen, *fewer).endswith(
+        "so the rise in known cost may not be one in cost."
+    )
+    # Only free calls have a price now: the 40 others moved.
+    free, own = calls("2026-11-20", 20, **FREE), calls("2026-11-20", 40, **OWN)
+    assert certainty(before, free, few[0], own).endswith(
         "so the fall in known cost may not be one in cost."
     )
 

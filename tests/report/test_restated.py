@@ -246,6 +246,12 @@ def test_a_report_that_was_read_from_a_file(tmp_path: Path) -> None:
         {"range": {**data["range"], "tz": "Mars/Olympus"}},
         {"range": {**data["range"], "every": "often"}},
         {"range": {**data["range"], "tz": None}},
+        {"range": {**data["range"], "since": "yesterday"}},
+        {"range": {name: data["range"][name] for name in ("tz", "every", "since")}},
+        {"ledger": None},
+        {"made": {"versions": None}},
+        {"made": {}},
+        {"periods": []},
     ):
         path.write_text(json.dumps({**data, **wrong}))
         with pytest.raises(OptionError, match=r"against: .* was written with"):

@@ -12,7 +12,8 @@ _ABOUT = f"""\
 Money is text of US dollars, exact; times are ISO 8601. A figure is a value and what it
 says about the true one: exact, a lower or an upper bound, approximate, or unknown
 (null).
-Keys may be added; none changes its meaning while schema_version is {SCHEMA_VERSION}."""
+From the first release on, keys may be added, but none is removed or changes its meaning
+while schema_version is {SCHEMA_VERSION}."""
 
 
 def report_schema() -> dict[str, Any]:

@@ -34,9 +34,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _NONE = "none"
+
+
+def _parse_every(every: str) -> str | None:
+    """Return a period, or None for no periods."""
+    if every == _NONE:
+        return None
+    # Imported here, as all that needs polars.
+    from toolkit.expressions.periods import check_period
+
+    return check_period(every, none=f'"{_NONE}"')
+
+
 # How the library takes what is typed or set, if not as it is.
 _VALUES: Mapping[str, Callable[[Any], object]] = {
-    "every": lambda every: None if every == _NONE else every,
+    "every": _parse_every,
     "by": lambda names: () if names == [_NONE] else tuple(names),
     **{name: partial(parse_pairs, name) for name in ("tags", "colors", "columns")},
     **{name: partial(parse_number, name, least=1) for name in ("top", "lines")},
@@ -230,7 +242,9 @@ def _drop_settings(ctx: _Context, options: dict[str, Any]) -> None:
 
         names = list_names(options["sources"])
         unfit += _FIXED if any(map(is_export, names)) else ()
-    for name in filter(options.__contains__, unfit):
+    for name in unfit:
+        if name not in options:
+            continue
         if name in ctx.configured:
             del options[name]
         elif name == "last":

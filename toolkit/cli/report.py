@@ -99,7 +99,7 @@ def _check_months(made: Report, *, check_forecast: bool) -> bool:
     found = [one for one in made.budgets if exceeds(one, forecast=check_forecast)]
     for one in found:
         is_unsure = one.spent.exceeds(one.limit) is None
-        why = "; it may be exceeded, as some costs are unknown" if is_unsure else ""
+        why = "; but some costs are unknown, so it may be exceeded" if is_unsure else ""
         output.print_message(f"{one.head.name}: {one.head.title}{why}")
     return not found
 

@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from toolkit import system
+from toolkit.errors import DamagedExportError
 from toolkit.exports.directory import DirectoryTarget, open_target
 from toolkit.exports.parts import iter_part, write_part
 from toolkit.formatting.parameters import check_path, check_type
 from toolkit.reading import manifest, object_store
+from toolkit.reading.scan import count_rows
 from toolkit.schema.tables import REJECTS
 
 if TYPE_CHECKING:
@@ -71,7 +73,10 @@ def compact(
     ExportError
         If an earlier version of the toolkit made the export.
     DamagedExportError
-        If a part cannot be read; its directory is left unchanged.
+        If a part cannot be read, or its rows are not as many as its footer says; its
+        directory is left unchanged.
+    UnreadableSourceError
+        If a store does not return a part.
     BusyError
         If another process is writing there, or in a store has committed first.
 
@@ -176,4 +181,7 @@ def _merge(folder: _Folder, to: Path) -> None:
     """Write the rows of the small parts as one part."""
     schema = folder.table.arrow
     batches = chain.from_iterable(iter_part(part, schema) for part in folder.small)
-    write_part(to, folder.table, batches)
+    if write_part(to, folder.table, batches) != count_rows(folder.small):
+        fault = "its parts have changed during the compaction"
+        where = folder.small[0].rpartition("/")[0]
+        raise DamagedExportError(where, fault=fault)

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from toolkit import system
-from toolkit.errors import DamagedExportError
+from toolkit.errors import DamagedExportError, ToolkitError
 from toolkit.reading import object_store
 from toolkit.reading.batching import BatchBuffer
+from toolkit.reading.blocks import read_errors
 from toolkit.reading.manifest import CHOICES_DIR, REJECTS_DIR
 from toolkit.schema.tables import REJECTS
 from toolkit.schema.validation import validate_rows
@@ -249,10 +250,13 @@ def iter_part(part: str, schema: pa.Schema | None = None) -> Iterator[pa.RecordB
     ------
     DamagedExportError
         If the part cannot be read, or has other columns.
+    UnreadableSourceError
+        If a store does not return it.
     """
     try:
         if object_store.is_uri(part):
-            opened = pa.BufferReader(object_store.read_object(part)[0])
+            with read_errors(part):  # a lost connection is no damage
+                opened = pa.BufferReader(object_store.read_object(part)[0])
         else:
             # Opened here: Arrow does not report why a file cannot be closed.
             opened = Path(part).open("rb")  # noqa: SIM115 - closed below
@@ -262,10 +266,12 @@ def iter_part(part: str, schema: pa.Schema | None = None) -> Iterator[pa.RecordB
             for rows in file.iter_batches() if is_same else ():
                 rows.validate(full=True)  # polars does not check
                 yield rows
+    except ToolkitError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         # Only the first line: the others may quote cells.
         reason = str(error).partition("\n")[0]
-        raise DamagedExportError(part, fault=f"cannot be read: {reason}") from error
+        raise DamagedExportError(part, fault=f"it cannot be read: {reason}") from error
     if not is_same:
         raise DamagedExportError(part, fault=OTHER_COLUMNS)
 

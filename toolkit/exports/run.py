@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from concurrent.futures import Executor
 
-    import pyarrow as pa
-
     from toolkit.exports.directory import Target
     from toolkit.reading.blocks import Decoded
     from toolkit.reading.fingerprints import Checkpoint
@@ -62,7 +60,6 @@ class ExportRun:
         pieces = read_pieces(self.target.where, self.before, self.tracker.moved_sets())
         find_written = self.find_written if self.before else None
         self.streams = Streams(table, paths, pieces, find_written=find_written)
-        self.written: dict[str, pl.DataFrame] = {}  # by the day
         for log_id in self.streams.pieces["log_id"]:
             logs.setdefault(log_id, Source(self.tracker.tracked[log_id].path, 0))
         self.result = worker.TaskResult(LedgerBuilder(logs, table), {}, set())
@@ -146,14 +143,20 @@ class ExportRun:
                 yield from self.streams.add_share(*result.share, result.choices)
         yield from self.streams.finish(self.is_over)
 
-    def find_written(self, choices: pa.Table) -> pl.LazyFrame:
-        """Return the whole responses that are committed of the dates of choices."""
-        days = find_days(choices)
-        for day in days - self.written.keys():
-            parts = self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
-            is_whole = pl.col("chunk_count").is_null()
-            self.written[day] = worker.scan_choices(parts).filter(is_whole).collect()
-        return pl.concat([self.written[day] for day in days]).lazy()
+    def find_written(self, streams: pl.DataFrame) -> pl.LazyFrame:
+        """Return the whole responses that are committed with ids and dates of streams.
+
+        They are read again for each call: those of a date may not fit into memory.
+        """
+        days = find_days(streams.select("created").to_arrow())
+        parts = [
+            part
+            for day in sorted(days)
+            for part in self.list_committed(f"{manifest.CHOICES_DIR}/date={day}")
+        ]
+        has_id = pl.col("response_id").is_in(streams["response_id"].unique().implode())
+        choices = worker.scan_choices(parts)
+        return choices.filter(has_id, pl.col("chunk_count").is_null())
 
     def list_committed(self, directory: str) -> list[str]:
         """Return the committed parts in a directory of the export."""
@@ -195,15 +198,21 @@ class ExportRun:
             tracked[log.log_id] = replace(log, row={**log.row, "error": error})
 
     def note_copies(self, tracked: Mapping[int, manifest.TrackedLog]) -> None:
-        """Note the logs with the bytes of another, if responses now count twice."""
+        """Note the logs with the responses of another, if these now count twice.
+
+        Logs of this run are compared by their responses, those of earlier runs by their
+        bytes.
+        """
+        copies = self.result.ledger.find_copies()
         originals: dict[Checkpoint | None, str] = {}
         for log_id in sorted(tracked):
             name, mark = tracked[log_id].row["source"], tracked[log_id].mark
             original = originals.setdefault(mark, name)
             is_copy = log_id in self.result.fingerprints and mark and original != name
             if is_copy and (count := self.result.ledger.counts[log_id]["without_id"]):
-                copy = describe_copy(name, original, count)
-                self.notes[ToolkitWarning].append(copy)
+                copies.setdefault(log_id, describe_copy(name, original, count))
+        if copies:
+            self.notes[ToolkitWarning] += copies.values()
 
     def warn(self) -> None:
         """Warn about damaged, copied, replaced and missing logs, once each."""

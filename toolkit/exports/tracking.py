@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -271,12 +271,16 @@ def _count_unread_in_folder(log: TrackedLog, mark: Checkpoint) -> int | None:
     """
     device, inode, *_ = log.stamp or (None, None)
     folders = {Path(log.path).parent, Path(os.path.realpath(log.path)).parent}
-    for path in chain.from_iterable(folder.glob("*") for folder in folders):
-        with suppress(OSError, SourceError):
-            status = path.stat()
-            if (status.st_dev, status.st_ino) == (device, inode):
-                source = describe_file(str(path), status)
-                left = count_unread(source, mark)
+    for folder in folders:
+        with suppress(OSError, SourceError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.inode() != inode:  # most need no stat
+                    continue
+                # Not entry.stat(): on Windows it has neither inode nor device.
+                status = Path(entry.path).stat()
+                if status.st_dev != device:
+                    continue
+                left = count_unread(describe_file(entry.path, status), mark)
                 if left is not None:
                     return left + (log.torn.offset if log.torn else 0)
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from toolkit.errors import DamagedExportError, plural
+from toolkit.errors import DamagedExportError, UnreadableSourceError, plural
 from toolkit.exports.open_streams import read_pieces
 from toolkit.exports.parts import find_days, iter_part
 from toolkit.formatting.parameters import check_path
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _COUNTED = ("choices", "responses", *LedgerBuilder.SUMS, "errors", "rejected")
 # The columns of choices that are counted or compared.
 _NEEDED = list(dict.fromkeys([*CHOICES.key, *DUPLICATE_KEY, *LedgerBuilder.SUMS]))
+
+# Why a part cannot be read: each is a fault of the export.
+_PART_ERRORS = (DamagedExportError, UnreadableSourceError)
 
 
 class Verified(NamedTuple):
@@ -154,7 +157,7 @@ class _Verifier:
         self.parts += self.state.open is not None
         try:
             pieces = read_pieces(self.where, self.state)
-        except DamagedExportError as error:
+        except _PART_ERRORS as error:
             self.faults.append(str(error))
             return
         chunks = 0 if pieces is None else pieces["chunk_count"].sum()
@@ -173,7 +176,7 @@ class _Verifier:
         self.parts += 1
         try:
             yield from iter_part(part, table.arrow)
-        except DamagedExportError as error:
+        except _PART_ERRORS as error:
             self.faults.append(str(error))
 
     def find_wrong_counts(self) -> Iterator[str]:
@@ -193,9 +196,9 @@ class _Verifier:
 def _find_ledger_faults(state: Manifest) -> Iterator[str]:
     """Yield the logs whose counts do not add up."""
     for row in state.ledger.to_dicts():
-        fates = sum(row[name] for name in LINE_COUNTS)
-        if row["lines"] != fates:
-            lines = f"{row['lines']:,} lines, but {fates:,} are accounted for"
+        counted = sum(row[name] for name in LINE_COUNTS)
+        if row["lines"] != counted:
+            lines = f"{row['lines']:,} lines, but {counted:,} are accounted for"
             yield f"{row['source']}: {lines}"
     if state.totals != state.with_totals().totals:
         yield "the totals of state.json are not the sums of its ledger"

@@ -23,11 +23,15 @@ _UNITS = {"seconds": "s", "minutes": "m", "hours": "h", "hourly": "h", "days": "
 _UNITS |= {"daily": "d", "weekly": "w", "months": "mo", "quarterly": "q", "yearly": "y"}
 
 
-def check_period(every: str) -> str:
-    """Return a period that polars accepts, or raise `OptionError`."""
+def check_period(every: str, *, none: str = "") -> str:
+    """Return a period that polars accepts, or raise `OptionError`.
+
+    `none` is what the caller writes for no periods, where that is allowed.
+    """
     if isinstance(every, str) and _PERIOD.fullmatch(every) and _is_accepted(every):
         return every
     expected = 'a period such as "1h", "1d", "1w" or "1mo"'
+    expected += f", or {none}" if none else ""
     raise OptionError("every", every, expected=expected, hint=_near_period(every))
 
 

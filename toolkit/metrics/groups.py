@@ -74,13 +74,13 @@ class Computation:
 
     @property
     def part(self) -> tuple[object, pl.Expr]:
-        """Which rows are gathered: a key, equal for equal ones, and the condition."""
-        within, where = self.query.read_range, self.spec.where
+        """A key that is equal for equal conditions, and the condition of its rows."""
+        within, where = self.query.read_range, self.spec.condition
         return (within, id(where)), pl.all_horizontal(where, *within.conditions())
 
     @property
     def cuts(self) -> dict[str, object]:
-        """Of each column of `when` a key: equal ones of several computations."""
+        """A key for each column of `when`: equal columns have equal keys."""
         known = {"period": self.query.calendar, NOW: self.query.within}
         return {name: known[name] for name in self.when}
 
@@ -204,7 +204,7 @@ def _rows_of(works: Sequence[Computation]) -> pl.LazyFrame:
     of_choices = [work.query for work in works if work.spec.of_choices]
     by = dict.fromkeys(name for query in of_choices for name in query.by)
     rows = with_facts(rows, conditions, own_columns(by))
-    wheres = {id(spec.where): spec.where for spec in specs}
+    wheres = {id(spec.condition): spec.condition for spec in specs}
     if len(wheres) == 1:
         rows = rows.filter(*wheres.values())
     costs = max(spec.costs for spec in specs)  # "list_price" is more than "cost"

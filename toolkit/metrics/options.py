@@ -188,9 +188,9 @@ def build_query(
         hint = near_miss(str(compare), ("previous",))
         raise OptionError("compare", compare, expected='"previous" or None', hint=hint)
     every = values["every"]
-    calendar = (
-        None if every is None else Calendar(check_period(every), tz, within.start)
-    )
+    calendar = None
+    if every is not None:
+        calendar = Calendar(check_period(every, none="None"), tz, within.start)
     before = range_before(within, tz) if compare and calendar is None else None
     fill, compares = bool(values["fill"]), compare is not None
     provider = check_provider(values["provider"])

@@ -92,7 +92,8 @@ class MetricSpec:
     any_of
         What may be true of any choice of a response: columns ``~any_...`` of each row.
     where
-        Which rows are gathered: by default the first choice of each response.
+        Which rows are gathered: the first choice of each response, if it is None. Any
+        other condition may leave out responses, unless `any_of` has their facts.
     adds
         Adds further columns to the rows that are gathered.
     gather
@@ -122,7 +123,7 @@ class MetricSpec:
     prepare: Callable[[pl.LazyFrame, Span], MetricSpec] | None = None
     of_query: Callable[[MetricQuery], MetricSpec] | None = None
     any_of: Mapping[str, pl.Expr] = field(default_factory=dict)
-    where: pl.Expr = _IS_FIRST
+    where: pl.Expr | None = None
     adds: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda rows: rows
     gather: Callable[..., pl.DataFrame] | None = None
     grid: pl.DataFrame | None = None
@@ -146,7 +147,12 @@ class MetricSpec:
     @property
     def leaves_out(self) -> bool:
         """Whether nothing may be gathered of some responses."""
-        return not self.any_of and self.where is not _IS_FIRST
+        return not self.any_of and self.where is not None
+
+    @property
+    def condition(self) -> pl.Expr:
+        """The condition of the rows that are gathered."""
+        return _IS_FIRST if self.where is None else self.where
 
     @property
     def gathered(self) -> list[Measure]:
@@ -206,7 +212,7 @@ class MetricSpec:
     def columns(self) -> tuple[str, ...]:
         """The columns of choices that it reads."""
         read = [one.rows for one in self.gathered if one.rows is not None]
-        read += [*self.any_of.values(), self.where]
+        read += [*self.any_of.values(), self.condition]
         key = (*CHOICES.key, "choice_count") if self.any_of else ()
         names = [*key, *self.needs, *self.key_names]
         names += [name for one in read for name in one.meta.root_names()]

@@ -55,7 +55,7 @@ _METER = pl.col("meter").replace_strict(_METERS)
 _UNIT = _METER.str.extract(r"(\w+)$")
 _DAY, _TIER = pl.col("day").cast(MOMENT), pl.col("service_tier")
 _QUANTITY, _UNIT_PRICE = pl.col("quantity").cast(pl.Decimal(38, 0)), _unit_price("rate")
-_NONE = pl.lit(0, pl.Int64)
+_ZERO = pl.lit(0, pl.Int64)
 _IF_COUNTED = pl.when(pl.col("quantity").is_not_null())
 _IF_PRICED = pl.when(pl.col("rate").is_not_null())
 _IF_TOKENS = pl.when(_UNIT == "Tokens")
@@ -106,8 +106,8 @@ _COLUMNS = {
     "x_Model": pl.col("model"),
     "x_ResponsesUnpriced": pl.when(pl.col("cost").is_null())
     .then("responses")
-    .otherwise(_NONE),
-    "x_ResponsesWithoutUsage": _IF_PRICED.then(_NONE).otherwise(
+    .otherwise(_ZERO),
+    "x_ResponsesWithoutUsage": _IF_PRICED.then(_ZERO).otherwise(
         "responses_without_usage"
     ),
     "x_ServiceTier": _TIER,

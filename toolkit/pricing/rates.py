@@ -237,7 +237,8 @@ class Offer:
         places = np.zeros(len(times), np.int64)
         for axis, values in zip(self.axes, (times, seconds, lengths), strict=True):
             if len(axis) > 1:
-                found = np.searchsorted(axis, values, side="right") - 1
+                # Values before the first one, as seconds before 1970, are at place 0.
+                found = np.searchsorted(axis[1:], values, side="right")
                 places = places * len(axis) + found
         return places
 

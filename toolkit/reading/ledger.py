@@ -186,20 +186,24 @@ class LedgerBuilder:
             warnings.warn(sentence, ToolkitWarning, stacklevel=stacklevel + 1)
 
     def warn_of_copies(self, stacklevel: int = 2) -> None:
-        """Warn once about logs with the same responses without an id.
+        """Warn once about logs with the same responses without an id."""
+        if copies := list(self.find_copies().values()):
+            warnings.warn(shorten(copies), ToolkitWarning, stacklevel=stacklevel + 1)
+
+    def find_copies(self) -> dict[int, str]:
+        """Return a sentence for each log with the responses without an id of another.
 
         Those with an id are counted once, and these twice.
         """
         originals: dict[tuple[int, int], str] = {}
-        copies = []
+        copies: dict[int, str] = {}
         for log_id, log in self.logs.items():
-            counts = self.counts[log_id]
-            key = counts["without_id"], counts["hashes_without_id"] % 2**64
+            count = self.counts[log_id]["without_id"]
+            key = count, self.counts[log_id]["hashes_without_id"] % 2**64
             original = originals.setdefault(key, log.name)
-            if counts["without_id"] and original != log.name:
-                copies.append(describe_copy(log.name, original, counts["without_id"]))
-        if copies:
-            warnings.warn(shorten(copies), ToolkitWarning, stacklevel=stacklevel + 1)
+            if count and original != log.name:
+                copies[log_id] = describe_copy(log.name, original, count)
+        return copies
 
     def hints(self) -> list[str]:
         """Return a sentence for each log with lines that look like something else."""

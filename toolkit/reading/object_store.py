@@ -110,7 +110,7 @@ def _store(root: str) -> ObjectStore:
         # Imported here: obstore is an extra.
         from obstore.store import from_url
     except ImportError:
-        raise errors.MissingPackageError("obstore") from None
+        raise errors.MissingPackageError("obstore", ">=0.12,<0.13") from None
     _check_environment(root)
     options = _CLIENT | {"allow_http": True}  # only if the user gives such an endpoint
     return from_url(root, client_options=options, retry_config=_RETRIES)

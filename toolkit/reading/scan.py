@@ -241,7 +241,7 @@ def _scan_export(export: Export, within: Span) -> pl.LazyFrame:
     directory, manifest = export
     table = manifest.table
     parts = list_parts(directory, CHOICES_DIR, manifest)
-    rows = _count_rows(parts) if parts else 0
+    rows = count_rows(parts) if parts else 0
     committed = int(manifest.ledger["choices"].sum())
     if rows != committed:
         fault = f"expected {committed:,} rows as in its ledger, got {rows:,}"
@@ -297,7 +297,7 @@ def _day_of(part: str) -> date:
     return date.fromisoformat(PurePosixPath(part).parent.name.removeprefix("date="))
 
 
-def _count_rows(parts: Sequence[str]) -> int:
+def count_rows(parts: Sequence[str]) -> int:
     """Count rows by the footers of parts; raise for the one without a footer."""
     try:
         with part_errors(parts[0]):
@@ -305,7 +305,7 @@ def _count_rows(parts: Sequence[str]) -> int:
     except errors.DamagedExportError:
         if len(parts) == 1:
             raise
-        return sum(_count_rows([part]) for part in parts)
+        return sum(count_rows([part]) for part in parts)
     return int(counted.item())
 
 

@@ -72,7 +72,8 @@ class Streams:
     gives_out
         False for a part of a log: then streams of several lines stay in `pieces`.
     find_written
-        Returns what earlier runs have written of the dates of some choices.
+        Returns the whole responses that earlier runs have written with the ids and
+        dates of some streams.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Streams:
         pieces: pl.DataFrame | None = None,
         *,
         gives_out: bool = True,
-        find_written: Callable[[pa.Table], pl.LazyFrame] | None = None,
+        find_written: Callable[[pl.DataFrame], pl.LazyFrame] | None = None,
     ) -> None:
         self.table = table
         self.sets = {log_id: rotation_set(path) for log_id, path in logs.items()}
@@ -308,9 +309,10 @@ class Streams:
 
     def _give_out(self, pieces: pl.DataFrame) -> dict[int, Decoded]:
         """Return streams as rows of choices, in a block for each log."""
-        if self.find_written is not None and len(pieces):
-            written = self.find_written(pieces.to_arrow()).filter(_TAKES_PLACE)
-            pieces = _without(pieces, self._find_whole(written, pieces.select(KEY)))
+        named = pieces.filter(pl.col("stream_key").str.starts_with("id "))
+        if self.find_written is not None and len(named):
+            written = self.find_written(named).filter(_TAKES_PLACE)
+            pieces = _without(pieces, self._find_whole(written, named.select(KEY)))
         if pieces.is_empty():
             return {}
         lines = pieces.filter(IS_FIRST & pl.col("chunk_position").is_null())

@@ -381,13 +381,12 @@ def _build_versions(rows: Rows) -> Found:
     for name, version, first, last in spells.select(*by, "period", "end").rows():
         if name not in bars:
             label = rows.short(series_name({"model": name}, by[:1]))
-            offset = [Part(Figure((first - start) / _DAY), "ground")]
-            bars[name] = Bar(label, offset if first > start else [])
+            bars[name] = Bar(label, [], start=(first - start) / _DAY)
         label = format_name(version.removeprefix("fp_"))[:4]
         part = Part(Figure((last - first) / _DAY), "pale", label=label)
         bars[name].parts.append(part)
     shown = [
-        replace(bar, words=", ".join(one.label for one in bar.parts if one.label))
+        replace(bar, words=", ".join(part.label for part in bar.parts))
         for bar in bars.values()
     ]
     below = f"{len(shown):,} models changed. " if len(shown) > _MOST_MODELS else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from toolkit.errors import plural
@@ -105,8 +104,12 @@ def build_sizes(rows: Rows) -> Found:
             if median.is_known:
                 least, half, most = map(format_count, (low, median, high))
                 words = f"{noun} {half} ({least} to {most})"
-                dot = Dot(rows.short(name), color, median, low, high, words=words)
-                found[name].append(replace(dot, is_hollow=color == "soft"))
+                dot = Dot(
+                    *(rows.short(name), color, median, low, high),
+                    is_hollow=color == "soft",
+                    words=words,
+                )
+                found[name].append(dot)
     dots = [row for row in found.values() if row]
     prompts = [row[0] for row in dots if row[0].color == "ink"]
     if not prompts:
@@ -260,7 +263,8 @@ def build_endings(rows: Rows) -> Found:
         below.append(f"{calls(several)} got several answers, {most:,} at most.")
     texts = {label: f"{n:,} ({percent(n / total)})" for label, n in counts.items()}
     finished = percent(counts["finished"] / total)
-    title = f"{finished} of {plural(total, 'answer')} finished by themselves"
+    alone = "by itself" if total == 1 else "by themselves"
+    title = f"{finished} of {plural(total, 'answer')} finished {alone}"
     return title, "Answers by how they ended", _ranked(counts, texts), " ".join(below)
 
 

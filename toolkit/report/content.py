@@ -289,15 +289,23 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
     if not is_comparable or not cost["responses_unpriced_before"]:
         return f"{text}."
     old, new = (format_count(one.value, "short") for one in (before, now))
-    used = f"{text}; they used {old} tokens in the {unit} before and {new} in this one"
+    used = f"{text}; such calls used {old} tokens in the {unit} before"
+    used += f" and {new} in this one"
     if not change.number:
         return f"{used}."
     went = "fall" if change.number < 0 else "rise"
-    known = max(Decimal((cost["total_tokens"] or 0) - (now.value or 0)), Decimal(0))
-    moved = abs(now.number - before.number)
-    if 2 * moved * (cost["cost"] or 0) >= abs(change.number) * known > 0:
+    # More tokens without a price can explain a fall in known cost, fewer a rise.
+    moved = now.number - before.number
+    moved = moved if went == "fall" else -moved
+    if moved <= 0:
+        return f"{used}, which does not explain the {went}."
+    # At the mean price of the tokens that have one, in both ranges.
+    spent = sum(cost[f"cost{end}"] or 0 for end in ends)
+    tokens = sum(cost[f"total_tokens{end}"] or 0 for end in ends)
+    known = max(tokens - now.number - before.number, 0)
+    if 2 * moved * spent >= abs(change.number) * known:
         return f"{used}, so the {went} in known cost may not be one in cost."
-    return f"{used}, which does not explain the {went}."
+    return f"{used}: too little to explain the {went}."
 
 
 def _chance_range(tables: MetricTables) -> tuple[Figure, Figure]:

@@ -156,7 +156,8 @@ class Drawing:
         `last` are the classes of the last text.
         """
         for place, bar in enumerate(bars):
-            x, width, top = left + slot * (place + 0.13), slot * 0.74, y
+            x, width = left + slot * (place + 0.13), slot * 0.74
+            top = y - bar.start * scale
             for part in bar.parts:
                 if part.mark == "dotted":  # not to scale
                     top -= 8
@@ -296,11 +297,11 @@ def _draw_bars(drawing: Drawing, chart: Bars) -> float:
     """Draw bars with names at their left and texts at their right."""
     y, left = 2.0, _room(bar.label for bar in chart.bars)
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
-    peak = max(map(_total, chart.bars), default=0) or 1
+    peak = max(map(_end, chart.bars), default=0) or 1
     scale, row = (_WIDTH - left - texts - 8) / peak, 24 if len(chart.bars) < 6 else 20
     for bar in chart.bars:
         drawing.name(0, y + row / 2 + _BELOW, bar.label, left - 8)
-        x, high = left, row - (10.0 if row > 20 else 8.0)
+        x, high = left + bar.start * scale, row - (10.0 if row > 20 else 8.0)
         for part in bar.parts:
             if wide := size_of(part.value) * scale:
                 shown = wide - 1.5 if part.label else wide  # the ground between them
@@ -320,14 +321,14 @@ def _draw_columns(drawing: Drawing, chart: Bars) -> float:
     """Draw columns, with an axis or a text above each."""
     texts = max((text_width(bar.text) for bar in chart.bars), default=0)
     top, bottom = 26.0 if texts else 8.0, 174.0
-    peak = max(map(_total, chart.bars), default=0) or 1
+    peak = max(map(_end, chart.bars), default=0) or 1
     ticks = [] if texts else ticks_of(peak, chart.kind)
     left = max((text_width(text) + 6 for _, text in ticks), default=0)
     scale, slot = (bottom - top) / peak, (_WIDTH - left) / len(chart.bars)
     drawing.grid(ticks, left, _WIDTH, bottom, scale)
     bars = chart.bars
     if texts >= slot - 2:  # only the highest has room for its text
-        bars = [bar if _total(bar) == peak else replace(bar, text="") for bar in bars]
+        bars = [bar if _end(bar) == peak else replace(bar, text="") for bar in bars]
     drawing.columns(bars, left, slot, bottom, scale)
     drawing.below([bar.label for bar in chart.bars], left, slot, bottom + 15)
     return 196
@@ -396,9 +397,10 @@ def _draw_heat(drawing: Drawing, chart: Heat) -> float:
     return bottom + 22
 
 
-def _total(bar: Bar) -> float:
-    """Return how long a bar is, with its mark of the time before."""
-    return max(sum(size_of(part.value) for part in bar.parts), size_of(bar.before))
+def _end(bar: Bar) -> float:
+    """Return where a bar ends, with its mark of the time before."""
+    end = bar.start + sum(size_of(part.value) for part in bar.parts)
+    return max(end, size_of(bar.before))
 
 
 def _room(names: Iterable[str]) -> float:

@@ -253,7 +253,8 @@ class Part(_Data):
 class Bar(_Data):
     """A bar, or a column, with its label and the text at its end.
 
-    `words` has all its figures, if `text` does not.
+    `start` is where the first part begins, in the unit of the parts. `words` has the
+    figures for readers who cannot see the chart, if `text` does not.
     """
 
     label: str
@@ -261,6 +262,7 @@ class Bar(_Data):
     text: str = ""
     before: Figure = UNKNOWN
     words: str = ""
+    start: float = 0.0
 
 
 class Bars(_Data):
@@ -275,7 +277,8 @@ class Bars(_Data):
 class Dot(_Data):
     """A rate with its interval, a median with its span, or a value now and before.
 
-    `text` and `words` of the last dot in a row are those of the row.
+    `text` is written at the end of the row, that of its last dot. `words` has the
+    figures of a dot for readers who cannot see the chart, if `text` does not.
     """
 
     label: str
@@ -426,8 +429,9 @@ class ReportContent(_Data):
     def data(self) -> dict[str, Any]:
         """Return the content as data, for programs and later reports.
 
-        The schema is ``docs/report.schema.json``. Keys may be added, but none changes
-        its meaning while `SCHEMA_VERSION` is the same.
+        The schema is ``docs/report.schema.json``. From the first release on, keys may
+        be added, but none is removed or changes its meaning while `SCHEMA_VERSION` is
+        the same.
         """
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 

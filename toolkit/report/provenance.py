@@ -135,15 +135,11 @@ _NO_CALLS = Period(None, None, False, **dict.fromkeys(_FIGURES, Figure(0)))
 
 def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the JSON of an earlier report, or raise `OptionError`."""
-    version = f"(version {SCHEMA_VERSION})"
-    expected = f"a report that was written with --to NAME.json {version}"
+    written = "a report that was written with --to NAME.json"
+    expected = f"{written} (version {SCHEMA_VERSION})"
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        of, _ = data["range"], (data["ledger"].get, data["made"]["versions"].get)
-        check_options(tz=of["tz"], every=of["every"])
-        check_colors(data.get("colors", {}))
-        _ = of["words"], _moment(of["since"]), _moment(of["until"])
-        is_known = bool(_periods_in(data)) and data["schema_version"] == SCHEMA_VERSION
+        is_known = data["schema_version"] == SCHEMA_VERSION and _is_complete(data)
     except OSError as error:
         expected = f"a report that can be read ({error.strerror})"
         raise OptionError("against", str(path), expected=expected) from error
@@ -152,6 +148,18 @@ def read_report(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not is_known:
         raise OptionError("against", str(path), expected=expected)
     return dict(data)
+
+
+def _is_complete(data: dict[str, Any]) -> bool:
+    """Return whether all that is compared is in a report, or raise an error."""
+    of = data["range"]
+    check_options(tz=of["tz"], every=of["every"])
+    check_colors(data.get("colors", {}))
+    for end in ("since", "until"):
+        _moment(of[end])
+    parts = (data["ledger"], data["made"]["versions"])
+    is_complete = "words" in of and all(isinstance(part, dict) for part in parts)
+    return is_complete and bool(_periods_in(data))
 
 
 def build_periods(tables: MetricTables) -> list[Period]:
