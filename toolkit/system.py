@@ -271,8 +271,33 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         raise WriteError(os.fspath(path), cause=error) from error
     finally:
-        with suppress(OSError):  # Ctrl-C too leaves no half file
-            part.unlink()
+        _remove(part)  # Ctrl-C too leaves no half file
+
+
+@contextmanager
+def create_whole(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Create a file under another name, then rename it: never half a file.
+
+    Raise `FileExistsError` if there is one already, also at the end. A private file can
+    be read by its owner only.
+    """
+    _refuse_existing(path)
+    part = hidden_name(path, f".{os.getpid()}.part")
+    _remove(part)  # of a process with the same number that was killed
+    try:
+        with create_private(part) if private else part.open("xb") as file:
+            yield file
+            sync(file)
+        _refuse_existing(path)
+        replace(part, path)
+    finally:
+        _remove(part)  # Ctrl-C too leaves no half file
+
+
+def _refuse_existing(path: Path) -> None:
+    """Raise `FileExistsError` if there is a file, a directory or a link of a name."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 def link(path: Path, to: Path) -> None:

@@ -346,6 +346,11 @@ def test_the_time_of_a_response_without_one_is_read_from_its_line(
     configured = run("tokens", path, "--json", "--config", settings)
     exported = run("export", path, "--to", tmp_path / "out", "--created-path", "ts")
     wrong = run("check", path, "--created-path", "tss")
+    undated = run("check", path, "--json")
+    changed = run(
+        *("export", path, "--to", tmp_path / "out"),
+        *("--created-path", "ts", "--tag", "day=ts"),
+    )
 
     (row,) = json.loads(typed.stdout)
     assert row["period"] == "2026-01-01T00:00:00+00:00"
@@ -353,6 +358,11 @@ def test_the_time_of_a_response_without_one_is_read_from_its_line(
     assert exported.returncode == 0
     assert run("tokens", tmp_path / "out", "--json").stdout == typed.stdout
     assert run("tokens", tmp_path / "out", "--config", settings).returncode == 0
+    assert "without a date (see --created-path)" in undated.stdout
+    assert changed.stderr == (
+        "toolkit: --tag: expected none, with which this export was made, got day=ts: "
+        "use the same value, or rewrite it (--rewrite)\n"
+    )
     assert "warning: created_path is null in every line" in wrong.stderr
     assert "(did you mean 'ts'?)" in wrong.stderr
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tomllib
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from tests.support.command import run
+from toolkit.formatting.parameters import TABLE_ENDINGS
 from toolkit.testing import make_response
 
 
@@ -49,10 +51,12 @@ def invoice(tmp_path: Path) -> Path:
 
 COLUMNS = ("--column", "responses=calls", "--column", "cost=amount")
 
+READERS = {".csv": pl.read_csv, ".parquet": pl.read_parquet}
+
 
 def test_focus_writes_the_costs_of_a_month(log: Path, tmp_path: Path) -> None:
     rows = {}
-    for name in ("focus.csv", "focus.parquet"):
+    for name in (f"focus{ending}" for ending in TABLE_ENDINGS):
         to = tmp_path / name
         done = run("focus", log, "--month", "2026-11", "--to", to, "--account", "acme")
 
@@ -60,8 +64,8 @@ def test_focus_writes_the_costs_of_a_month(log: Path, tmp_path: Path) -> None:
         assert done.stderr == (
             f"{to} written, 5 rows, without the unknown cost of 1 response\n"
         )
-        kinds = {".csv": pl.read_csv, ".parquet": pl.read_parquet}
-        rows[name] = kinds[to.suffix](to)
+        if to.suffix in READERS:
+            rows[name] = READERS[to.suffix](to)
 
     # Two days of gpt-4o: 1,000 tokens cost 0.0025, 100 cost 0.001.
     assert [float(cost or 0) for cost in rows["focus.parquet"]["BilledCost"]] == [
@@ -71,7 +75,12 @@ def test_focus_writes_the_costs_of_a_month(log: Path, tmp_path: Path) -> None:
     assert text.startswith("BilledCost,BillingAccountId,")  # no byte-order mark
     assert "0.002500000000,acme," in text
     assert ",2026-12-01T00:00:00Z,2026-11-01T00:00:00Z,Usage,," in text
-    assert rows["focus.csv"].columns == rows["focus.parquet"].columns
+    columns = rows["focus.parquet"].columns
+    first, *_ = json.loads((tmp_path / "focus.json").read_bytes())
+    assert rows["focus.csv"].columns == [*first] == columns
+    *_, last = (tmp_path / "focus.md").read_text("utf-8").splitlines()
+    assert last.startswith("| 0.002500000000 | acme | ")
+    assert zipfile.is_zipfile(tmp_path / "focus.xlsx")
 
 
 def test_no_name_in_a_log_is_a_formula_in_a_file_of_focus(tmp_path: Path) -> None:
@@ -93,11 +102,14 @@ def test_no_name_in_a_log_is_a_formula_in_a_file_of_focus(tmp_path: Path) -> Non
     ("options", "message"),
     [
         (("--month", "2026-11", "--to", "a.xls"),
-         "--to: expected a file that ends in .csv, .parquet, got 'a.xls'"),
+         "--to: expected a file that ends in .csv, .xlsx, .parquet, .json, .md, got "
+         "'a.xls' (did you mean '.xlsx'?)"),
         (("--month", "2026-11", "--to", "no/a.csv"),
          "no/a.csv: cannot write: the directory no does not exist"),
         (("--month", "11", "--to", "a.csv"),
-         "--month: expected a month such as 2026-11, before 9999-12, got '11'"),
+         "--month: expected a year and a month, such as 2026-11, got '11'"),
+        (("--month", "9999-12", "--to", "a.csv"),
+         "--month: expected a month before 9999-12, got '9999-12'"),
         (("--month", "2026-11", "--to", "a.csv", "--tz", "Europe/Berlin"),
          "no option '--tz' (did you mean '--to'?)"),
     ],

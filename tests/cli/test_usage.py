@@ -11,7 +11,12 @@ import pytest
 
 import toolkit
 from tests.support.command import run
+from toolkit.metrics import METRICS
 from toolkit.testing import make_response
+
+*FIRST_METRICS, LAST_METRIC = map(repr, METRICS)
+METRIC_NAMES = f"{', '.join(FIRST_METRICS)} or {LAST_METRIC}"
+CHART_NAMES = f"{', '.join(map(repr, METRICS))} or 'overview'"
 
 
 @pytest.mark.parametrize(
@@ -29,7 +34,30 @@ from toolkit.testing import make_response
         ("tokens data/sample --topp 3", "no option '--topp' (did you mean '--top'?)"),
         ("-x", "no option '-x'"),
         ("tokens data/sample --top", "--top: expected one argument"),
-        ("metric", "the following arguments are required: NAME"),
+        ("metric", f"metric: expected {METRIC_NAMES}, got none"),
+        ("metric nope", f"metric: expected {METRIC_NAMES}, got 'nope'"),
+        (
+            "metric token_usge",
+            f"metric: expected {METRIC_NAMES}, got 'token_usge' "
+            "(did you mean 'token_usage'?)",
+        ),
+        ("plot", f"metric: expected {CHART_NAMES}, got none"),
+        (
+            "plot overveiw",
+            f"metric: expected {CHART_NAMES}, got 'overveiw' "
+            "(did you mean 'overview'?)",
+        ),
+        (
+            "metric cost",
+            "expected LOG|DIR (file, directory, glob, - or s3://bucket/key; an "
+            "export), got none",
+        ),
+        ("verify", "expected DIR (directory of an export), got none"),
+        (
+            "metric cost_change data/sample --until 2026-11-09",
+            "--since: expected a date: the range is compared with the one before, "
+            "got none",
+        ),
         ("verify a b", "expected no more arguments, got 'b'"),
         (
             "tokens data/sample --top x",

@@ -21,6 +21,7 @@ from toolkit.metrics import (
     choices_per_response,
     confidence,
     finish_reasons,
+    measure,
     model_mix,
     token_usage,
     tokens_per_response,
@@ -326,6 +327,120 @@ def test_a_series_that_is_gone_is_shown_if_gaps_are_filled() -> None:
     ]
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_first_period_of_a_range_is_compared_with_the_one_before_it(
+    lazy: bool,
+) -> None:
+    # The 1st has 450 tokens, the 2nd 500, the 4th 70 of another model.
+    choices = make_choices(
+        *on(1, 1, total_tokens=200, model="a"),
+        *on(1, total_tokens=50, model="old"),
+        *on(2, total_tokens=500, model="a"),
+        *on(4, total_tokens=70, model="b"),
+    )
+    frame = choices.lazy() if lazy else choices
+    names = ["total_tokens", "total_tokens_before", "total_tokens_change"]
+
+    def rows(**options: object) -> list[tuple[object, ...]]:
+        """Return the days, models and figures of a table."""
+        table = token_usage(frame, compare="previous", **options)  # type: ignore[arg-type]
+        by = [name for name in ("model", "folded") if name in table.columns]
+        return table.select(pl.col("period").dt.day(), *by, *names).rows()
+
+    second = {"since": "2026-01-02", "until": "2026-01-03"}
+    assert rows(**second, by=()) == [(2, 500, 450, 50)]
+    assert rows(**second) == [(2, "a", 500, 400, 100)]
+    # A series of the day before only is shown if gaps are filled.
+    assert rows(**second, fill=True) == [
+        (2, "a", 500, 400, 100),
+        (2, "old", 0, 50, -50),
+    ]
+    # "old" is in the rest, which has no row on the 2nd.
+    assert rows(**second, top=1) == [(2, "a", 0, 500, 400, 100)]
+    # Without an end; the 3rd has no response.
+    assert rows(since="2026-01-02", by=()) == [(2, 500, 450, 50), (4, 70, 0, 70)]
+    # The day before has no response, but the data begins before it.
+    assert rows(since="2026-01-04", by=()) == [(4, 70, 0, 70)]
+    # The data begins in the first period, or after it.
+    assert rows(since="2026-01-01", until="2026-01-02", by=()) == [(1, 450, None, None)]
+    first = rows(since="2025-12-31", until="2026-01-03", by=(), fill=True)
+    assert first == [(31, 0, None, None), (1, 450, None, None), (2, 500, 450, 50)]
+    # A period that `since` cuts is not compared with a whole one.
+    assert rows(since="2026-01-02T06:00", until="2026-01-03", by=()) == [
+        (2, 500, None, None)
+    ]
+
+
+def test_the_period_before_a_range_is_of_the_calendar_of_its_zone() -> None:
+    # In Berlin the clocks go forward on 29 March 2026, and midnight is 23:00 UTC before
+    # that day, and 22:00 after it.
+    moments = ("02-28T22:59", "02-28T23:00", "03-28T22:59", "03-28T23:00")
+    moments += ("03-29T21:59", "03-29T22:00", "03-31T22:00")
+    choices = make_choices(
+        *[
+            {"created": at(f"2026-{moment}"), "total_tokens": 10**place}
+            for place, moment in enumerate(moments)
+        ]
+    )
+
+    def before(every: str, since: str) -> int | None:
+        """Return the tokens of the period before the first of a range."""
+        table = token_usage(
+            choices, every=every, since=since, tz="Europe/Berlin", compare="previous"
+        )
+        found: int | None = table["total_tokens_before"][0]
+        return found
+
+    # The 29th has 23 hours: it has 10^3 and 10^4. The 28th has 10^2.
+    assert before("1d", "2026-03-30") == 11_000
+    assert before("1d", "2026-03-29") == 100
+    # All of March; the first response is of February.
+    assert before("1mo", "2026-04-01") == 111_110
+    assert before("1mo", "2026-03-01") == 1
+    # Two days from the 28th to the end of the 29th; a week from Monday the 23rd.
+    assert before("2d", "2026-03-30") == 11_100
+    assert before("1w", "2026-03-30") == 11_100
+
+
+def test_what_was_before_a_range_has_its_own_marks() -> None:
+    # On the 1st one of 2 responses reports no tokens: its 30 are a lower bound. On the
+    # 2nd the only one reports none.
+    choices = make_choices(
+        *on(1, total_tokens=30), *on(1, 2, total_tokens=None), *on(3, total_tokens=5)
+    )
+    figures = [f"responses_without_usage{end}" for end in ("", "_before")]
+    figures += [f"total_tokens{end}" for end in ("", "_before", "_change")]
+
+    def row(since: str) -> tuple[object, ...]:
+        """Return the figures of the first day of a range."""
+        table = token_usage(choices, since=since, by=(), compare="previous")
+        return table.select(figures).row(0)
+
+    whole = token_usage(choices, by=(), compare="previous").select(figures)
+    assert row("2026-01-02") == (1, 1, None, 30, None) == whole.row(1)
+    assert row("2026-01-03") == (0, 1, 5, None, None) == whole.row(2)
+
+
+@pytest.mark.parametrize("since", ["0001-01-01", "0001-01-02", "1970-01-01"])
+def test_nothing_is_before_the_first_day_of_all(since: str) -> None:
+    usage = token_usage(make_choices({}), since=since, compare="previous")
+    assert usage["total_tokens_before"].to_list() == [None]
+
+
+def test_a_log_is_read_from_the_period_before_a_range_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [
+        make_response(n=place, created=int(at(f"2026-01-0{day}T12:00").timestamp()))
+        for place, day in enumerate((1, 2, 2, 3))
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    asked = {"since": "2026-01-03", "by": (), "compare": "previous"}
+    usage = measure("token_usage", path, **asked)
+
+    assert usage.select("responses", "responses_before").rows() == [(1, 2)]
+
+
 def test_to_compare_without_periods_needs_a_range() -> None:
     with pytest.raises(OptionError, match="since and until"):
         token_usage(THREE, every=None, compare="previous")
@@ -365,9 +480,10 @@ def test_logs_are_read_once_with_any_options(tmp_path: Path) -> None:
     scan(path, progress=read.append).collect()
     size = sum(read)
     asked = {"until": "2026-11-01", "top": 2, "compare": "previous"}
+    since = {"since": "2026-10-03", "compare": "previous"}
 
     for name in COMMON:
-        for options in ({}, asked):
+        for options in ({}, asked, since):
             read.clear()
             METRICS[name](scan(path, progress=read.append), **options)
             assert sum(read) == size > 0, name

@@ -154,3 +154,25 @@ def test_times_in_nanoseconds_give_the_same() -> None:
     choices = make_choices({"total_tokens": 5}, {"created": on(3)})
     fine = choices.with_columns(pl.col("created").dt.cast_time_unit("ns"))
     assert metrics.token_usage(fine).equals(metrics.token_usage(choices))
+
+
+def test_counts_with_fractions_are_an_error_and_whole_numbers_of_any_type_are_not() -> (
+    None
+):
+    choices = make_choices(*[{"total_tokens": 5}] * 3)
+    fractions = pl.Series([5.0, 1.5, None])
+    for dtype in (pl.Float64, pl.Float32, pl.Decimal(10, 2)):
+        given = choices.with_columns(total_tokens=fractions.cast(dtype))
+        for frame in (given, given.lazy()):
+            with pytest.raises(
+                UnsuitableColumnError, match="total_tokens' is"
+            ) as error:
+                metrics.token_usage(frame)
+            assert f"is {dtype} with fractions, expected Int64" in str(error.value)
+            # Nothing is wrong with what is not read.
+            assert metrics.finish_reasons(frame, by=())["choices"].to_list() == [3]
+    # 5 + 2, and one that is unknown, as pandas writes it.
+    whole = choices.with_columns(total_tokens=pl.Series([5.0, 2.0, float("nan")]))
+    for frame in (whole, whole.lazy()):
+        usage = metrics.token_usage(frame, by=())
+        assert usage["total_tokens"].to_list() == [7]

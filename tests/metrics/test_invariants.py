@@ -251,6 +251,24 @@ def test_the_value_before_is_that_of_the_period_before(
 
 
 @quick
+@given(frames, st.sampled_from(NAMES), questions)
+def test_a_range_from_a_period_on_has_the_rows_of_the_whole_table(
+    frame: pl.DataFrame, name: str, question: dict[str, Any]
+) -> None:
+    every = question["every"] or "1d"
+    options = {**question, "every": every, "top": None, "fill": False}
+    options |= {"compare": "previous"}
+    if "every" not in SPECS[name].option_names:
+        return
+    own = {key: options[key] for key in SPECS[name].option_names if key in options}
+    whole = METRICS[name](frame, **own)
+
+    for since in whole["period"].drop_nulls().unique().sort()[:3]:
+        table = METRICS[name](frame, **own, since=since)
+        assert table.equals(whole.filter(pl.col("period") >= since)), since
+
+
+@quick
 @given(frames, st.sampled_from([1, 2, 3]))
 def test_folding_keeps_the_total_and_names_the_largest(
     frame: pl.DataFrame, top: int

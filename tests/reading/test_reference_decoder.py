@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -14,13 +15,15 @@ from tests.support.decoding import (
     chunk_rows,
     code,
     decode,
+    decode_block,
     dump,
     fault,
     nest,
     rows,
 )
 from tests.support.paths import envelope_of, keys_of, paths_of, place_of
-from toolkit.reading.blocks import make_plan
+from toolkit.reading import reference_decoder
+from toolkit.reading.blocks import Block, Plan, as_pieces, make_plan
 from toolkit.schema import CHOICES, Column
 from toolkit.testing import make_response
 
@@ -1047,3 +1050,44 @@ def test_content_drop_leaves_texts_null_and_keeps_their_length() -> None:
     assert dropped == [None, None, None]
     assert (row["content_chars"], row["role"]) == (6, "assistant")
     assert row["response_hash"] == rows(line)[0]["response_hash"]
+
+
+# --- Blocks and kinds ----------------------------------------------------------------
+
+
+def test_a_block_of_line_feeds_is_not_split_into_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = b"\n\r\n \t\n" * 1000
+    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
+    monkeypatch.setattr(reference_decoder, "_split", None)
+    decoded = reference_decoder.Reference(make_plan()).decode(block)
+    assert (decoded.lines, decoded.blank, len(decoded.rejects)) == (3000, 3000, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "tail", "lines", "blank"),
+    [
+        (b"\n  \n   \n", False, 3, 3),
+        (b"\n  \n    \n", False, 3, 2),  # the last line has 4 bytes: rejected
+        (b"\n  \n  ", True, 3, 3),  # the last line has no line feed
+    ],
+)
+def test_lines_of_white_space_are_blank_unless_too_long(
+    data: bytes, tail: bool, lines: int, blank: int
+) -> None:
+    decoded = decode_block(data, tail=tail, max_line_bytes=3)
+    assert (decoded.lines, decoded.blank) == (lines, blank)
+    assert len(decoded.rejects) == lines - blank
+
+
+def test_a_kind_of_value_without_a_reader_is_an_error() -> None:
+    columns = tuple(
+        replace(column, kind="colour") if column.name == "model" else column
+        for column in CHOICES.columns
+    )
+    plan = Plan(replace(CHOICES, columns=columns))
+    data = dump(GOOD).encode() + b"\n"
+    block = Block(0, "made.jsonl", as_pieces(data), 1, 0, len(data), len(data))
+    with pytest.raises(NotImplementedError, match="kind colour"):
+        reference_decoder.Reference(plan).decode(block)

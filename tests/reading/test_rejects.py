@@ -9,12 +9,14 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import toolkit
-from toolkit.errors import OptionError, WriteError
+from toolkit.errors import DamagedLogError, OptionError, WriteError
 from toolkit.testing import make_response, write_sample
 
 pytestmark = pytest.mark.both_decoders
@@ -109,6 +111,44 @@ def test_the_file_is_new_and_for_nobody_else(log: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "again.jsonl").stat().st_mode) == 0o600
     with pytest.raises(WriteError, match="exists"):
         toolkit.write_rejects(log, tmp_path / "again.jsonl")
+
+
+@pytest.mark.needs("os.geteuid")
+def test_ctrl_c_leaves_no_file_and_there_is_never_one_for_others(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    frame = toolkit.rejects(log)
+    modes = []
+
+    def interrupted(*_arguments: object) -> Iterator[pl.DataFrame]:
+        yield frame
+        modes.extend(stat.S_IMODE(file.stat().st_mode) for file in out.iterdir())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("toolkit.reading.rejects._iter_rejects", interrupted)
+        old = os.umask(0)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                toolkit.write_rejects(log, out / "again.jsonl")
+        finally:
+            os.umask(old)
+
+    assert modes == [0o600]
+    assert not any(out.iterdir())
+    assert toolkit.write_rejects(log, out / "again.jsonl").lines == len(BAD)
+
+
+def test_a_damaged_log_leaves_no_file(log: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "b.jsonl.gz"
+    damaged.write_bytes(gzip.compress(b"{}\n" * 9)[:-4])
+
+    with pytest.raises(DamagedLogError):
+        toolkit.write_rejects([log, damaged], tmp_path / "again.jsonl")
+
+    assert {*tmp_path.iterdir()} == {log, damaged}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:

@@ -89,7 +89,7 @@ def test_headlines() -> None:
     )
     assert headline(before, calls("2026-11-17", 20), calls("2026-11-18", 1, **OWN)) == (
         "The week cost at least $0.07, at least $0.035 more than the week before; "
-        "1 call has no known price."
+        "1 call has no known cost."
     )
     gap = Figure(Decimal("0.0035"), "approximate")
     own = calls("2026-11-18", 1, **OWN)

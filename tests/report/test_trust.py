@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit
+from tests.report import made
 from tests.report.test_lines import BAD, ERROR, call, chunk
 from tests.report.test_report import calls
 from tests.report.test_restated import NO_USAGE, tables_of
@@ -22,6 +23,7 @@ from toolkit.expressions.time_ranges import Span, span
 from toolkit.formatting.figures import Figure
 from toolkit.metrics import cost
 from toolkit.reading.ledger import LINE_COUNTS
+from toolkit.report.inputs import ReportInputs
 from toolkit.report.model import Gap, Head, Restated, Trust
 from toolkit.report.trust import build_trust, uncounted
 from toolkit.report.wording import WORDS
@@ -184,6 +186,86 @@ def test_calls_without_usage_could_cost_what_the_others_do() -> None:
     assert row.words == "2 of 6 calls; 2 of them have no known cost."
     assert found.total is not None
     assert found.total.words == "on top of at least $0.014, and what is unknown"
+
+
+def test_only_calls_with_usage_need_a_price() -> None:
+    own = {"model": "of-our-own", "provider": None}
+    rows = [
+        *calls("2026-11-17", 4),
+        *calls("2026-11-18", 2, **NO_USAGE),
+        *calls("2026-11-18", 1, **{**NO_USAGE, **own}),
+        *calls("2026-11-18", 1, **own),
+    ]
+
+    found = trust(make_choices(*rows))
+
+    # A call costs 0.0035: three lack usage, one of 1,100 tokens lacks a price.
+    price, usage = gaps(found)["unpriced"], gaps(found)["without_usage"]
+    assert price.could_add == Figure(Decimal("0.0035"), "approximate")
+    assert price.words == "1 of 8 calls, about 20% of tokens: of-our-own (1)."
+    assert price.todo == "Write its price into prices.toml; 0 if you run it yourself."
+    assert usage.could_add == Figure(Decimal("0.0105"), "approximate")
+    assert usage.words == "3 of 8 calls; 3 of them have no known cost."
+    assert found.total is not None
+    assert found.total.could_add == Figure(Decimal("0.0140"), "approximate")
+
+
+NO_PARTS = {"prompt_tokens": None, "completion_tokens": None, "cached_tokens": None}
+
+
+@pytest.mark.parametrize(
+    ("cells", "amount"),
+    [
+        # A call costs 0.0035, so 2,200 tokens cost twice as much.
+        ({**NO_PARTS, "total_tokens": 2200}, "0.0070"),
+        # Of these the tokens are not all of the call, which is like any other.
+        ({"usage_problem": "iterations", "total_tokens": 1100}, "0.0035"),
+        ({"usage_problem": "cut_off", "total_tokens": 1100}, "0.0035"),
+        (dict.fromkeys(NO_USAGE, 0), "0.0035"),
+    ],
+)
+def test_calls_with_a_part_of_their_usage_need_the_rest(
+    cells: dict[str, Any], amount: str
+) -> None:
+    rows = [*calls("2026-11-17", 4), *calls("2026-11-18", 1, **cells)]
+
+    found = trust(make_choices(*rows))
+
+    assert list(gaps(found)) == ["without_usage", "late"]
+    row = gaps(found)["without_usage"]
+    assert row.could_add == Figure(Decimal(amount), "approximate")
+    assert row.words.startswith("1 of 5 calls; 1 of them has no known cost")
+    assert found.total is not None
+    assert found.total.could_add == row.could_add
+
+
+def test_the_share_before_is_of_the_tokens_without_a_price() -> None:
+    own = {"model": "of-our-own", "provider": None}
+    total_only = calls("2026-11-10", 1, **{**NO_PARTS, "total_tokens": 2200})
+    now = [*calls("2026-11-17", 3), *calls("2026-11-18", 1, **own)]
+    before = [*calls("2026-11-10", 1), *calls("2026-11-10", 1, **own), *total_only]
+
+    def words(*rows: dict[str, Any]) -> str:
+        tables = made.tables_of([*rows])
+        return gaps(build_trust(tables, ReportInputs(tables.choices)))["unpriced"].words
+
+    # 1,100 of 4,400 tokens now, and before too: 2,200 do not lack a price.
+    both = "1 of 4 calls, 25% of tokens (25% before): of-our-own (1)."
+    assert words(*now, *before) == both
+    assert words(*now) == "1 of 4 calls, 25% of tokens: of-our-own (1)."
+
+
+def test_tokens_without_a_total_are_counted_once() -> None:
+    cells = {"model": "of-our-own", "provider": None, "total_tokens": None}
+    rows = [*calls("2026-11-17", 4), *calls("2026-11-18", 1, **cells)]
+
+    found = trust(make_choices(*rows))
+
+    # 1,000 tokens read and 100 written: with a price the cost would be known.
+    assert gaps(found)["unpriced"].could_add.value == Decimal("0.0035")
+    assert gaps(found)["without_usage"].could_add == Figure(0, "approximate")
+    assert found.total is not None
+    assert found.total.could_add.value == Decimal("0.0035")
 
 
 def test_lines_of_the_range_and_of_whole_logs_are_never_mixed(tmp_path: Path) -> None:

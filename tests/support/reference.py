@@ -428,7 +428,7 @@ def apis_page() -> str:
     parts = [
         NOTE.strip(),
         "# Where each API has the columns",
-        "An object is a response of the first API here whose tests hold. Of the paths\n"
+        "An object is a response of the first API here whose tests pass. Of the paths\n"
         "of a column the first with a value is read, of numbers the first that is not\n"
         '0. The paths of one column: `CHOICES["cached_tokens"].paths_by_api` of\n'
         "`toolkit.schema`, or `toolkit schema --json`.",

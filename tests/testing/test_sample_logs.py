@@ -18,6 +18,7 @@ import pytest
 
 import toolkit
 from tests.support.zstd_frames import zstd
+from toolkit.errors import WriteError
 from toolkit.testing.responses import make_response
 from toolkit.testing.sample_logs import sample_lines, write_sample
 
@@ -559,6 +560,44 @@ def test_a_compressed_sample_does_not_know_its_name_or_the_time(
 
     a, b = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"
     assert a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "gz", "zst"])
+def test_an_error_in_the_middle_leaves_no_file(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_line: bytes) -> bytes:
+        assert [*tmp_path.iterdir()]
+        assert not (tmp_path / f"a.{ending}").exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("toolkit.testing.sample_logs.half", interrupted)  # the last line
+        with pytest.raises(KeyboardInterrupt):
+            write_sample(tmp_path / f"a.{ending}", 20, torn=True)
+
+    assert not any(tmp_path.iterdir())
+    write_sample(tmp_path / f"a.{ending}", 20)
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_file_of_the_same_name_is_never_replaced(
+    tmp_path: Path, is_early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "a.jsonl"
+
+    def meanwhile(line: bytes) -> bytes:
+        log.write_bytes(b"mine")
+        return line
+
+    monkeypatch.setattr("toolkit.testing.sample_logs.half", meanwhile)
+    if is_early:
+        log.write_bytes(b"mine")
+    with pytest.raises(WriteError, match="cannot write: it exists already"):
+        write_sample(log, 20, torn=True)
+
+    assert log.read_bytes() == b"mine"
+    assert [*tmp_path.iterdir()] == [log]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -47,8 +47,11 @@ class Option(NamedTuple):
         """What a user calls it."""
         return self.flag or self.metavar
 
-    def declare(self, parser: argparse.ArgumentParser) -> None:
-        """Add the option to a parser."""
+    def declare(self, parser: argparse.ArgumentParser, *, is_first: bool) -> None:
+        """Add the option to a parser.
+
+        The first argument may be missing: the error about that lists its values.
+        """
         facts: dict[str, Any] = {"default": argparse.SUPPRESS}
         facts["help"] = self.help.replace("%", "%%")
         if self.kind == "switch":
@@ -57,7 +60,8 @@ class Option(NamedTuple):
             facts["metavar"] = self.metavar
             facts["type"] = Path if self.kind == "file" else str
         if not self.flag:
-            facts["nargs"] = "*" if self.kind == "texts" else None
+            one = "?" if is_first else None
+            facts["nargs"] = "*" if self.kind == "texts" else one
             parser.add_argument(self.parameter, **facts)
             return
         if self.kind == "texts":
@@ -83,8 +87,9 @@ def parse_words(
         formatter_class=partial(argparse.HelpFormatter, width=width),
         allow_abbrev=False,
     )
+    first = next((one for one in options if not one.flag), None)
     for one in options:
-        one.declare(parser)
+        one.declare(parser, is_first=one is first)
     values, rest = parser.parse_known_intermixed_args(words)
     for word in rest:
         if word.startswith("-"):

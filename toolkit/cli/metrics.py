@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.command_line import check_folder
-from toolkit.cli.options import FORM, RANGE, READ, command
+from toolkit.cli.options import FORM, RANGE, READ, check_metric, command
 from toolkit.cli.output import print_data, print_message, show_progress
 from toolkit.errors import OptionError
 from toolkit.formatting.parameters import check_ending
@@ -99,6 +99,7 @@ def plot(
     from toolkit.charts.plot import overview
     from toolkit.charts.plot import plot as plot_metric
 
+    check_metric(name, "plot")
     check_ending("to", to, (".png", ".svg", ".pdf"))
     check_folder(to)
     size = str(options.get("figsize", ""))

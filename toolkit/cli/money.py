@@ -10,7 +10,7 @@ from toolkit.cli import output
 from toolkit.cli.command_line import check_folder, fail
 from toolkit.cli.options import FORM, RANGE, READ, command
 from toolkit.errors import plural
-from toolkit.formatting.parameters import check_ending
+from toolkit.formatting.parameters import TABLE_ENDINGS, check_ending
 from toolkit.formatting.text import format_name
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def focus(
     from toolkit.pricing.focus_export import month_span
     from toolkit.reading.scan import scan
 
-    check_ending("to", to, (".csv", ".parquet"))
+    check_ending("to", to, TABLE_ENDINGS)
     check_folder(to)
     since, until = month_span(month)
     with output.show_progress("reading") as progress:

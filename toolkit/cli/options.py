@@ -174,7 +174,20 @@ def _use_settings(ctx: _Context) -> None:
             ctx.params[name] = settings[name]
             ctx.configured.add(name)
         elif one.is_required:
+            if "name" in ctx.options:  # of the metric: a wrong one comes first
+                check_metric(ctx.params.get("name"), ctx.command)
             fail(f"expected {one.typed} ({one.help}), got none")
+
+
+def check_metric(name: str | None, command: str) -> None:
+    """Raise `OptionError`, with all names, unless a metric has this name."""
+    # Imported here: polars is not needed for --help.
+    from toolkit.metrics.registry import METRICS
+
+    overview = ["overview"]
+    if name not in overview:  # `metric` says what draws it
+        drawn = overview if command == "plot" else []
+        errors.check_word("metric", name, [*METRICS, *drawn])
 
 
 def _check_targets(params: Mapping[str, Any]) -> None:
@@ -295,3 +308,14 @@ def _explain_error(ctx: _Context, error: errors.ToolkitError) -> None:
     elif name in ctx.options:
         typed = ctx.options[name].typed
         error.args = (re.sub(f"^{name}:", f"{typed}:", str(error)),)
+    if isinstance(error, errors.OptionError):
+        error.args = (_without_python(str(error), error.value),)
+
+
+def _without_python(text: str, value: object) -> str:
+    """Return the text of an error with the value, and what to do, as they are typed."""
+    if value is None or isinstance(value, dict):
+        pairs = (value or {}).items()
+        typed = ", ".join(f"{name}={of}" for name, of in pairs) or "none"
+        text = text.replace(f", got {value!r}", f", got {typed}")
+    return text.replace("(rewrite=True, --rewrite)", "(--rewrite)")

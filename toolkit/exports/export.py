@@ -281,6 +281,10 @@ def _check_options(state: Manifest, options: Mapping[str, object]) -> None:
     for name, value in options.items():
         before = state.options.get(name)
         if value != before:
-            expected = f"{before!r}, with which this export was made"
+            shown = repr(before)
+            if before is None or isinstance(before, dict):
+                pairs = (before or {}).items()
+                shown = ", ".join(f"{tag}={path}" for tag, path in pairs) or "none"
+            expected = f"{shown}, with which this export was made"
             hint = ": use the same value, or rewrite it (rewrite=True, --rewrite)"
             raise OptionError(name, value, expected=expected, hint=hint)

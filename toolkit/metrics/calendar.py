@@ -10,6 +10,7 @@ import polars as pl
 from toolkit.errors import OptionError
 from toolkit.expressions.periods import local_period, period_end
 from toolkit.expressions.time_ranges import Span, before
+from toolkit.schema.tables import EARLIEST_CREATED
 
 _LONGEST_STEP = timedelta(hours=12)  # shorter than any day (Samoa skipped one in 2011)
 _MOST_ROWS = 10_000_000  # of filled gaps; more is a mistake
@@ -20,7 +21,7 @@ class Calendar(NamedTuple):
 
     every: str
     tz: str
-    since: datetime | None = None  # of periods of several days
+    since: datetime | None = None  # of the range, and of periods of several days
 
     def start(self, moments: pl.Expr) -> pl.Expr:
         """Return the start of the period in which moments lie."""
@@ -33,6 +34,16 @@ class Calendar(NamedTuple):
     def before(self) -> pl.Expr:
         """Return the start of the period before that of the column `period`."""
         return self.start(pl.col("period") - pl.duration(microseconds=1))
+
+    def span_before(self) -> Span | None:
+        """Return the period before `since`, or None if `since` begins no period."""
+        if self.since is None or self.since <= EARLIEST_CREATED:
+            return None
+        since = pl.lit(self.since, pl.Datetime("us", "UTC"))
+        moments = (since, since - pl.duration(microseconds=1))
+        starts = (self.start(moment).dt.convert_time_zone("UTC") for moment in moments)
+        own, earlier = pl.select(pl.concat_list(starts).explode()).to_series()
+        return Span(earlier, self.since) if own == self.since else None
 
     def starts(self, first: datetime, last: datetime, series: int) -> pl.Series:
         """Return the starts of all periods from that of `first` to that of `last`."""

@@ -183,7 +183,9 @@ def _compared(
     names = [measure.name for measure in spec.shown]
     if query.calendar:
         known = pl.col("period") > instant(first, query.tz)
-        shown = table.with_columns(
+        if query.before and work.has_rows(True, cast("datetime", query.before.end)):
+            known = pl.lit(True)
+        shown = table.filter(work.is_now).with_columns(
             pl.when(known).then(query.calendar.before()).alias(_EARLIER)
         )
         expected = shown.select(pl.col(_EARLIER).alias("period"), *own)
@@ -193,7 +195,7 @@ def _compared(
         start = cast("datetime", query.read_range.start)
         is_known = bool((~table[NOW]).any()) or work.has_rows(True, start)
         earlier = pl.lit(False if is_known else None, pl.Boolean)
-        shown = table.filter(pl.col(NOW)).with_columns(earlier.alias(_EARLIER))
+        shown = table.filter(work.is_now).with_columns(earlier.alias(_EARLIER))
         expected = shown.select(pl.lit(False).alias(NOW), *own)
         when = NOW
     everything = _derived(work, _with_rows(spec, table, expected.unique()))

@@ -15,6 +15,7 @@ import polars as pl
 
 from toolkit.errors import TotalOverflowError
 from toolkit.expressions.time_ranges import Span
+from toolkit.metrics.calendar import instant
 from toolkit.metrics.inputs import own_columns, reads_logs, with_costs, with_facts
 from toolkit.metrics.options import FOLDED, HIDDEN, OTHER
 
@@ -53,9 +54,18 @@ class Computation:
         found, created = {}, pl.col("created")
         if self.query.calendar:
             found["period"] = self.query.calendar.start(created).alias("period")
-        if self.query.before:
+        elif self.query.before:
             found[NOW] = (created >= self.query.within.start).alias(NOW)
         return found
+
+    @property
+    def is_now(self) -> pl.Expr:
+        """Whether a group lies in the range, not in what it is compared with."""
+        if self.query.before is None:
+            return pl.lit(True)
+        if self.query.calendar is None:
+            return pl.col(NOW)
+        return pl.col("period") >= instant(self.query.within.start, self.query.tz)
 
     @property
     def columns(self) -> list[str]:
@@ -136,13 +146,12 @@ class Computation:
         by = list(self.query.by)
         if not by:
             return pl.DataFrame({FOLDED: [0]})
-        now = pl.col(NOW) if self.query.before else pl.lit(True)
         main = self.spec[self.spec.main]
         sums = [
             # Sums of int64 may wrap, and would then be ranked last.
             (one.cast(pl.Int128) if table.schema[name].is_integer() else one).sum()
             for name in main.columns
-            for one in [pl.col(name).filter(now)]
+            for one in [pl.col(name).filter(self.is_now)]
         ]
         top, by_text = self.query.top, pl.col(by).cast(pl.String)
         is_rest = pl.int_range(pl.len()) >= top

@@ -67,9 +67,10 @@ def as_declared(
     """Return casts that restore the types of the schema.
 
     Other libraries change them: pandas has no type for a column of nulls, and makes
-    doubles of counts that have nulls.
+    doubles of counts that have nulls. A count with a fraction is an error.
     """
     schema = frame.collect_schema()
+    fractions = _with_fractions(frame.lazy(), needs)
     changed = []
     for name in needs:
         if name not in CHOICES or schema[name] == CHOICES[name].dtype:
@@ -85,6 +86,9 @@ def as_declared(
                 why = 'has no time zone: set it, as with .dt.replace_time_zone("UTC")'
                 raise UnsuitableColumnError(name, why=why)
             changed.append(column.dt.cast_time_unit("us"))
+        elif name in fractions:
+            why = f"is {found} with fractions, expected {expected}"
+            raise UnsuitableColumnError(name, why=why)
         elif found.is_numeric() and expected.is_numeric():
             whole = column.fill_nan(None) if found.is_float() else column
             changed.append(whole.cast(expected))
@@ -93,6 +97,23 @@ def as_declared(
         elif expected != pl.String or found.is_nested() or found.is_numeric():
             raise UnsuitableColumnError(name, why=f"is {found}, expected {expected}")
     return changed
+
+
+def _with_fractions(frame: pl.LazyFrame, needs: Sequence[str]) -> list[str]:
+    """Return the counts of a frame that are not all whole numbers."""
+    schema = frame.collect_schema()
+    counts = [
+        name
+        for name in dict.fromkeys(needs)
+        if name in CHOICES
+        and CHOICES[name].dtype.is_integer()
+        and (schema[name].is_float() or schema[name].is_decimal())
+    ]
+    if not counts:  # as in all frames of this package: the rows are not read
+        return []
+    numbers = pl.col(counts)
+    found = frame.select((numbers != numbers.floor()).any()).collect(engine="streaming")
+    return [name for name in counts if found[name].item()]
 
 
 def read_once(frame: pl.LazyFrame, needs: Sequence[str]) -> pl.LazyFrame:

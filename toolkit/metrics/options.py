@@ -107,9 +107,11 @@ PARAMETERS = {
         None,
         '``"previous"`` adds to each measure its value in the period before,\n'
         "`_before`, and the change since, `_change`. Before the first period of the\n"
-        "data nothing is known: null. A series without a response in the period\n"
-        "before has counts of 0 in it. With ``every=None`` the period before is the\n"
-        "range of the same length that ends at `since`.",
+        "data nothing is known: null. Null, too, is what was before a period that\n"
+        "`since` cuts. A series without a response in the period before has counts of\n"
+        "0 in it. With ``every=None`` the period before is the range of the same\n"
+        "length that ends at `since`. Logs are read from the period before `since`\n"
+        "on: if it has no response at all, it is unknown.",
     ),
     "provider": Parameter(
         None,
@@ -191,7 +193,9 @@ def build_query(
     calendar = None
     if every is not None:
         calendar = Calendar(check_period(every, none="None"), tz, within.start)
-    before = range_before(within, tz) if compare and calendar is None else None
+    before = None
+    if compare:
+        before = calendar.span_before() if calendar else range_before(within, tz)
     fill, compares = bool(values["fill"]), compare is not None
     provider = check_provider(values["provider"])
     return MetricQuery(calendar, by, tz, within, top, fill, before, compares, provider)

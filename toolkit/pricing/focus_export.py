@@ -218,9 +218,11 @@ def month_span(month: str) -> Span:
     try:
         first = date.fromisoformat(f"{month}-01")
         return span(first, (first + timedelta(days=31)).replace(day=1))
-    except (OverflowError, ValueError):
-        expected = "a month such as 2026-11, before 9999-12"
-        raise OptionError("month", month, expected=expected) from None
+    except ValueError:
+        expected = "a year and a month, such as 2026-11"
+    except OverflowError:
+        expected = "a month before 9999-12"
+    raise OptionError("month", month, expected=expected)
 
 
 def _sums_of(

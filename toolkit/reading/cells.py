@@ -6,7 +6,6 @@ import math
 import re
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from toolkit.reading.json_values import (
@@ -75,7 +74,10 @@ def _read_value(raw: bytes, column: Column, path: Path, unit: str) -> Cell:
         case "marker":
             text = text_of(raw) if raw[0] == ord('"') else ""
             return path.word if text.startswith(path.prefix) else None
-    return _read_text(raw, "text")
+        case "text":
+            return _read_text(raw, "text")
+    message = f"no reader of values of the kind {column.kind}"
+    raise NotImplementedError(message)
 
 
 _FLAGS = {"true": True, "True": True, "false": False, "False": False}
@@ -330,9 +332,10 @@ def read_cell(
     found = None
     for path in paths:
         node = response.start(path, choice)
-        read = partial(_read_values, column=column, path=path, unit=created_unit)
+        if node is None:
+            continue
         try:
-            cell = None if node is None else _read_path(node, column, path, read)
+            cell = _read_path(node, column, path, created_unit)
         except LineError:
             if not path.takes_any_shape and found is None:
                 raise
@@ -347,21 +350,20 @@ def read_cell(
     return None if column.kind in _EMPTY_IS_NULL and found == "" else found
 
 
-def _read_path(
-    node: Node, column: Column, path: Path, read: Callable[[list[Value]], Cell]
-) -> Cell:
+def _read_path(node: Node, column: Column, path: Path, unit: str) -> Cell:
     """Read the values at the end of a path, or their sum with others."""
     values = values_at(node, path.steps)
     if path.passes_objects and values and values[0].raw[0] == ord("{"):
         return None
-    cell = None if values is None else read(values)
+    cell = None if values is None else _read_values(values, column, path, unit)
     if cell is None and path.zero_if and values_at(node, path.zero_if):
         cell = 0
     if cell is None or not path.plus:
         return cell
     total = cast("int", cell)
     for paths in path.plus:  # what is not there is 0
-        cells = (read(values_at(node, steps) or []) for steps in paths)
+        found = (values_at(node, steps) or [] for steps in paths)
+        cells = (_read_values(values, column, path, unit) for values in found)
         total += cast("int", next(filter(None, cells), 0))
     try:
         return check_range(total, column)

@@ -68,7 +68,7 @@ _USAGE_PROBLEMS = {
 
 # Each finding by its code, in the order in which they are shown.
 _WORDS = {
-    "undated": "responses without a date (see created_path)",
+    "undated": "responses without a date (see --created-path)",
     "no_time_zone": "responses undated for lack of a time zone: log UTC, or an offset",
     "without_usage": "responses without total_tokens",
     "streamed_without_usage": "streamed responses that end without usage: ask for it "

@@ -49,7 +49,7 @@ class Response(NamedTuple):
         return self.line if found[path.root] else None
 
     def meets(self, condition: Condition) -> bool:
-        """Return whether all tests hold of any of the alternatives."""
+        """Return whether all tests pass of any of the alternatives."""
         return any(all(map(self._passes, tests)) for tests in condition)
 
     def _passes(self, test: Test) -> bool:

@@ -68,32 +68,44 @@ def wrong_type(expected: str, raw: bytes, path: Keys = ()) -> LineError:
 class Node:
     """One JSON object of a line; values stay raw until they are read.
 
-    Missing and null are the same: `get` returns None for both.
+    Missing and null are the same: `get` and `child` return None for both.
     """
 
-    __slots__ = ("fields", "path", "raw")
+    __slots__ = ("children", "fields", "path", "raw")
 
     def __init__(self, raw: bytes | msgspec.Raw, path: Keys = ()) -> None:
         self.raw = raw
         self.path = path
         self.fields = _object(raw)
+        # Many columns are in the same objects: each is parsed once.
+        self.children: dict[str, Node | None] = {}
 
     def get(self, key: str) -> bytes | None:
         """Return the raw JSON of a field."""
-        raw = bytes(self.fields.get(key, b"null"))
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        raw = bytes(value)
         return None if raw == b"null" else raw
+
+    def child(self, key: str) -> Node | None:
+        """Return a field that must be an object if it is there."""
+        if key not in self.children:
+            raw = self.get(key)
+            path = (*self.path, key)
+            if raw is not None and raw[0] != ord("{"):
+                raise wrong_type("an object", raw, path)
+            self.children[key] = None if raw is None else Node(raw, path)
+        return self.children[key]
 
     def find(self, keys: Sequence[str]) -> bytes | None:
         """Return the raw JSON at the end of a path; all before it must be objects."""
         node = self
         for key in keys[:-1]:
-            raw = node.get(key)
-            path = (*node.path, key)
-            if raw is None:
+            below = node.child(key)
+            if below is None:
                 return None
-            if raw[0] != ord("{"):
-                raise wrong_type("an object", raw, path)
-            node = Node(raw, path)
+            node = below
         return node.get(keys[-1])
 
 

@@ -60,9 +60,9 @@ def stream_key() -> pl.Expr:
 
 
 def _stream_key() -> pl.Expr:
-    """Return the same, but of the chunks of a line with a whole stream their line.
+    """Return the key of a stream: for a whole stream on one line, that line.
 
-    They are one stream whatever their ids are.
+    The chunks of such a line are one stream whatever their ids are.
     """
     return (
         pl.when(pl.col("chunk_position").is_not_null())

@@ -27,7 +27,7 @@ class ReadAhead:
         self.stream, self.plan = stream, plan
         self.queue: Queue[Decoded | _End] = Queue(_MOST_BLOCKS)
         self.is_stopped = False
-        self.first = Lock()  # for the first that takes the blocks
+        self.claim = Lock()  # acquired once, by the query that takes the blocks
         # Not a daemon: the end of the process would abort it in the middle of its work.
         Thread(target=self.run, name="toolkit-ahead").start()
 
@@ -53,7 +53,7 @@ class ReadAhead:
 
     def take(self, plan: Plan) -> Iterator[Decoded] | None:
         """Return the blocks, once; None if a plan needs others."""
-        if not self.first.acquire(blocking=False):
+        if not self.claim.acquire(blocking=False):
             return None
         if self.plan.covers(plan):
             return self.iter_decoded()

@@ -135,7 +135,8 @@ def write_rejects(
     sources, code
         As in `rejects`.
     to
-        A new file, readable by you only, or a binary stream.
+        A new file, readable by you only, which appears when it is complete; or a binary
+        stream.
     **options
         As in `rejects`.
 
@@ -178,13 +179,13 @@ def write_rejects(
 def _open_output(
     to: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[BinaryIO]:
-    """Open a new private file, or yield the stream that was given."""
+    """Create a private file, or yield the stream that was given."""
     if not isinstance(to, str | os.PathLike) and hasattr(to, "write"):
         yield to
         return
     path = Path(check_path("to", to, "a path or an open file"))
     try:
-        with system.create_private(path) as file:
+        with system.create_whole(path, private=True) as file:
             yield file
     except OSError as error:
         raise WriteError(str(path), cause=error) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
-from itertools import count
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
@@ -116,7 +115,7 @@ def scan(
 def _scan_logs(reader: LogReader) -> pl.LazyFrame:
     """Build a LazyFrame that reads logs when it is collected."""
     has_stream = any(log.path == STDIN for log in reader.logs)
-    earlier = count()
+    was_read = False
 
     def read(
         with_columns: list[str] | None,
@@ -124,8 +123,10 @@ def _scan_logs(reader: LogReader) -> pl.LazyFrame:
         n_rows: int | None,
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
-        if next(earlier) and has_stream:
+        nonlocal was_read
+        if was_read and has_stream:
             raise errors.StreamReadTwiceError(STDIN)
+        was_read = True
         return _read_frames(reader, with_columns, predicate, n_rows)
 
     schema = dict(reader.plan.table.polars)

@@ -184,7 +184,7 @@ class Streams:
         return self._as_of_now(self.pieces)
 
     def _as_of_now(self, pieces: pl.DataFrame) -> pl.DataFrame:
-        """Return pieces whose lines are counted from here: these are 0 or less."""
+        """Return pieces with `last_line` relative to the current line: 0 or less."""
         lines = pl.col("stream_set").replace_strict(self.lines, default=0)
         return pieces.with_columns(last_line=pl.col("last_line") - lines)
 

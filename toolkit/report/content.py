@@ -260,7 +260,7 @@ def _gap(cost: Row, trust: Trust | None) -> str:
     count, total = cost["responses_unpriced"], trust.total if trust else None
     if trust is None or total is None:
         has = "has" if count == 1 else "have"
-        return f"; {calls(count)} {has} no known price" if count else ""
+        return f"; {calls(count)} {has} no known cost" if count else ""
     if total.could_add.number < _SMALL * cost["cost"]:
         return ""
     known = {row.name for row in trust.rows if row.could_add.value}
@@ -278,7 +278,7 @@ def _certainty(cost: Row, unit: str, *, compares: bool) -> str:
         all_calls = {1: "The call is", 2: "Both calls are"}
         return f"{all_calls.get(count, f'All {calls(count)} are')} priced exactly."
     if not priced:
-        return "" if count == 1 else f"None of the {calls(count)} has a known price."
+        return "" if count == 1 else f"None of the {calls(count)} has a known cost."
     is_are, verb = ("is" if number == 1 else "are" for number in (priced, others))
     text = f"{priced:,} of the {calls(count)} {is_are} priced exactly."
     text += f" The other {others:,} {verb} in no cost"

@@ -7,12 +7,12 @@ be estimated, and it stays unknown. The words of the rows are in ``words.toml``.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from toolkit.errors import plural
-from toolkit.expressions.choices import first_choice
+from toolkit.expressions.choices import first_choice, is_unseen
 from toolkit.expressions.time_ranges import zone_of
 from toolkit.formatting.dates import format_day
 from toolkit.formatting.figures import UNKNOWN, Figure
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from toolkit.report.tables import MetricTables, Row
 
 _MOST_NAMES = 3
+_PARTS = ("prompt_tokens", "completion_tokens")
+_CALLS, _TOKENS = "responses_unpriced", "tokens_unpriced"
 _ESTIMATE = (
     "What the missing part would add if it cost what the rest costs. An estimate, and "
     "in no known cost."
@@ -63,6 +65,8 @@ class _Data:
         plan = self.plan = tables.plan
         self.tables, self.inputs, self.unit = tables, inputs, plan.unit
         self.cost, self.undated = tables.row("cost"), _undated_cost(tables)
+        has_gap = self.cost[_CALLS] > 0
+        self.lacking = _cost_without_usage(tables) if has_gap else []
         self.lines: RangeLines | None = None
         self.why_whole, self.counts, ledger = "", {}, inputs.ledger
         if ledger is None:
@@ -82,6 +86,11 @@ class _Data:
             if lines.counts.total():
                 self.why_whole, self.lines = "", lines
                 self.counts = dict(lines.counts)
+
+    def sum_lacking(self, name: str, **where: object) -> int:
+        """Return a sum over the calls without a cost for want of their usage."""
+        rows = (row for row in self.lacking if where.items() <= row.items())
+        return sum(row[name] or 0 for row in rows)
 
     def estimate(self, tokens: int | None = 0, count: int | None = 0) -> Figure:
         """Return what tokens and calls would cost if they cost what the rest costs."""
@@ -148,6 +157,24 @@ def _undated_cost(tables: MetricTables, places: pl.DataFrame | None = None) -> R
     return row_of(METRICS["cost"](choices, every=None, by=()))
 
 
+def _cost_without_usage(tables: MetricTables) -> list[Row]:
+    """Return the cost of the calls that need their usage to have one, not a price.
+
+    By model, and by whether they report how many tokens they used in all.
+    """
+    choices, parts = tables.choices.filter(first_choice()), _PARTS
+    if "usage_problem" not in choices.collect_schema().names():
+        choices = choices.with_columns(usage_problem=pl.lit(None, pl.String))
+    is_partial = is_unseen("total_tokens") & pl.col("total_tokens").is_not_null()
+    is_zero = pl.sum_horizontal(*parts, "total_tokens") == 0
+    lacks = is_partial | is_zero | pl.any_horizontal(pl.col(*parts).is_null())
+    has_total = ~is_unseen("total_tokens") & (pl.col("total_tokens") > 0)
+    rows = choices.filter(lacks).with_columns(has_total=has_total)
+    options: dict[str, Any] = {**tables.plan.range, **tables.by_series}
+    options |= {"by": ("model", "has_total"), "fill": True}
+    return list(METRICS["cost"](rows, **options).iter_rows(named=True))
+
+
 def _gap(name: str, could_add: Figure, words: str, count: int = 1) -> Gap:
     """Return a row of the table; its label and what to do are in ``words.toml``."""
     label, one, many = WORDS["gaps"][name]
@@ -179,28 +206,39 @@ def _title(data: _Data, rows: list[Gap], total: Gap | None) -> str:
 
 def _unpriced(data: _Data) -> Iterator[Gap]:
     """Yield the calls without a known price, and the models with most of them."""
-    row, count = data.cost, data.cost["responses_unpriced"]
-    # Where no tokens are known, these are missing, not the price.
-    if count == row["responses_unpriced_without_usage"]:
+    row = dict(data.cost)
+    for end in ("", "_before") if data.plan.compares else ("",):
+        tokens, of = (row[f"{name}{end}"] or 0 for name in (_TOKENS, "total_tokens"))
+        tokens -= data.sum_lacking(f"{_TOKENS}{end}")
+        row[f"{_TOKENS}{end}"] = tokens
+        row[f"unpriced_share{end}"] = tokens / of if of else None
+    count = row[_CALLS] - data.sum_lacking(_CALLS)
+    if not count:
         return
+    words = f"{count:,} of {calls(row['responses'])}"
     now, before = (
         figure_of("cost", "unpriced_share", row, end) for end in ("", "_before")
     )
-    words = f"{count:,} of {calls(row['responses'])}"
     if now.is_known:
         words += f", {format_share(now, words=True)} of tokens"
         words += f" ({format_share(before, words=True)} before)" * before.is_known
-    table = data.tables.series("cost", by=("model",)).sort(
-        "responses_unpriced", "model", descending=[True, False]
-    )
-    short = short_names(table["model"].cast(pl.String).drop_nulls())
-    models = table.filter(pl.col("responses_unpriced") > 0)
-    most = models.select("model", "responses_unpriced").head(_MOST_NAMES).rows()
-    parts = [f"{short.get(name, format_name(name))} ({n:,})" for name, n in most]
-    if others := count - sum(number for _, number in most):
+    table = data.tables.series("cost", by=("model",))
+    unpriced = {
+        name: number - data.sum_lacking(_CALLS, model=name)
+        for name, number in table.select("model", _CALLS).rows()
+    }
+    short = short_names(name for name in unpriced if name is not None)
+    # As polars sorts: null first.
+    most = sorted(unpriced, key=lambda name: (-unpriced[name], name or ""))
+    models = [name for name in most if unpriced[name]]
+    parts = [
+        f"{short.get(name, format_name(name))} ({unpriced[name]:,})"
+        for name in models[:_MOST_NAMES]
+    ]
+    if others := sum(unpriced[name] for name in models[_MOST_NAMES:]):
         parts.append(f"others ({others:,})")
     words += f": {', '.join(parts)}."
-    could_add = data.estimate(tokens=row["tokens_unpriced"])
+    could_add = data.estimate(tokens=row[_TOKENS])
     if not could_add.is_known:
         words += " Without any known price nothing can be estimated."
     yield _gap("unpriced", could_add, words, len(models))
@@ -208,21 +246,24 @@ def _unpriced(data: _Data) -> Iterator[Gap]:
 
 def _without_usage(data: _Data) -> Iterator[Gap]:
     """Yield the calls that do not report all their tokens."""
-    row, choices = data.cost, data.tables.choices
-    count, unpriced = (
-        row[f"responses_{name}"] for name in ("without_usage", "unpriced_without_usage")
-    )
+    row, choices, lacking = data.cost, data.tables.choices, data.sum_lacking
+    # These may report a total, which is not enough to price them.
+    others = lacking(_CALLS) - lacking(f"{_CALLS}_without_usage")
+    count = row["responses_without_usage"] + others
+    if not count:
+        return
     words = f"{count:,} of {calls(row['responses'])}"
-    if unpriced:
-        words += f"; {unpriced:,} of them have no known cost"
-    if count and "usage_problem" in choices.collect_schema().names():
+    if unpriced := row[f"{_CALLS}_without_usage"] + others:
+        has = "has" if unpriced == 1 else "have"
+        words += f"; {unpriced:,} of them {has} no known cost"
+    if "usage_problem" in choices.collect_schema().names():
         is_cut = (first_choice(), *data.plan.within.conditions())
         rows = choices.filter(*is_cut, usage_problem="cut_off").select(pl.len())
         if cut := int(rows.collect().item()):
             words += f"; {plural(cut, 'stream')} cut off"
-    if count:
-        could_add = data.estimate(count=unpriced)
-        yield _gap("without_usage", could_add, f"{words}.", count)
+    tokens = lacking(_TOKENS, has_total=True)
+    could_add = data.estimate(tokens, lacking(_CALLS, has_total=False))
+    yield _gap("without_usage", could_add, f"{words}.", count)
 
 
 def _rejected(data: _Data) -> Iterator[Gap]:

@@ -185,7 +185,7 @@ def _rows_pass(frame: pl.DataFrame, table: Table) -> bool:
 
 @cache
 def _conditions(table: Table) -> list[tuple[set[str], pl.Expr]]:
-    """Return the names and whether all rows meet the limit or rule, of each.
+    """Return for each limit or rule its columns, and whether all rows meet it.
 
     The key is not among the rules.
     """

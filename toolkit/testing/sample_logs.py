@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from toolkit import system
 from toolkit.errors import WriteError
 from toolkit.testing.dialects import FLEET, LATER_FLEET, Dice, Json, Model
 from toolkit.testing.quirks import (
@@ -176,13 +177,13 @@ def sample_lines(
 def _open_target(
     to: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[Callable[[bytes], object]]:
-    """Open a new file, compressed according to its name, and yield its `write`."""
+    """Create a file, compressed according to its name, and yield its `write`."""
     if not isinstance(to, str | os.PathLike):
         yield to.write
         return
     path = Path(to)
     try:
-        with path.open("xb") as file:
+        with system.create_whole(path) as file:
             if path.suffix == ".gz":
                 with GzipFile("", "wb", fileobj=file, mtime=0) as gz:
                     yield gz.write
@@ -210,7 +211,8 @@ def write_sample(
     Parameters
     ----------
     to
-        A new file, compressed if it ends in ``.gz`` or ``.zst``, or a file object.
+        A new file, which appears when it is complete, compressed if it ends in ``.gz``
+        or ``.zst``; or a file object.
     lines, seed, start, days
         As in `sample_lines`.
     torn

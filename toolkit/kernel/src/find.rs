@@ -33,7 +33,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Returns whether all tests hold of any of the alternatives.
+    /// Returns whether all tests pass of any of the alternatives.
     fn meets(&self, condition: &Condition, plan: &Plan) -> bool {
         let passes = |test| self.passes(test, plan);
         condition.iter().any(|tests| tests.iter().all(passes))

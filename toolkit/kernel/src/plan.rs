@@ -78,8 +78,8 @@ impl Kind {
 }
 
 words! {
-    /// What the objects of an API are: responses, or chunks of one, which are lines of their
-    /// own or only stand in a line with the whole stream.
+    /// What the objects of an API are: responses, or chunks of a response. Chunks are lines of
+    /// their own, or only parts of a line with the whole stream.
     Stream {
         Whole = "",
         Lines = "lines",

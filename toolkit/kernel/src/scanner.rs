@@ -183,8 +183,8 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn word(&self, at: usize, word: &[u8]) -> Option<usize> {
-        let stands = self.data.get(at..)?.starts_with(word);
-        stands.then_some(at + word.len())
+        let is_here = self.data.get(at..)?.starts_with(word);
+        is_here.then_some(at + word.len())
     }
 
     #[inline]

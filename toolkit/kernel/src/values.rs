@@ -431,7 +431,7 @@ fn read_flag<'a>(raw: &str) -> Cell<'a> {
     }
 }
 
-/// The word that a value stands for; a text must begin with the prefix.
+/// Returns the word of a path that has a value; a text must begin with the prefix.
 fn read_marker<'a>(raw: &str, path: &Path) -> Cell<'a> {
     let begins = || raw.starts_with('"') && text(raw).starts_with(&path.prefix);
     if path.prefix.is_empty() || begins() {

@@ -467,7 +467,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Lines with holes, and what may stand in them.
+/// Lines with holes, and the values that may fill them.
 const ALIKE: [&str; 7] = [
     r#"{"id":@,"object":"chat.completion","created":@,"choices":[{"index":0,"message":{"role":"assistant","content":@},"logprobs":@}],"usage":{"total_tokens":@,"cost":@}}"#,
     r#"{"custom_id":@,"response":{"body":{"id":@,"choices":[{"message":{"content":@}}],"extra":@} , "status":200},"error":null}"#,
@@ -536,14 +536,14 @@ fn alike() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// As many cases as `PROPTEST_CASES` says.
+/// Returns a configuration with the number of cases in `PROPTEST_CASES`, by default 4,000.
 fn cases() -> ProptestConfig {
-    let said = std::env::var("PROPTEST_CASES")
+    let number = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|text| text.parse().ok());
     ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(said.unwrap_or(4000))
+        ..ProptestConfig::with_cases(number.unwrap_or(4000))
     }
 }
 

@@ -42,7 +42,7 @@ CHUNK_APIS = (
     CHAT_DELTA,
 )
 
-# Names of those whose last chunk has the form of a response.
+# Names of the APIs whose last chunk has the form of a response.
 ENDS_WHOLE = sorted({api.name for api in CHUNK_APIS if api.ends_whole})
 
 # Where a line has the response if the line itself is none, in the order in which they
