@@ -28,7 +28,7 @@ collect_ignore = ["benchmarks"]  # programs, without tests
 
 # Property tests try the same examples as long as the code is the same;
 # `--hypothesis-profile default` tries others.
-settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("same", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("same")
 
 
