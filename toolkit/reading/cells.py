@@ -77,7 +77,7 @@ def _read_value(raw: bytes, column: Column, path: Path, unit: str) -> Cell:
         case "text":
             return _read_text(raw, "text")
     message = f"no reader of values of the kind {column.kind}"
-    raise NotImplementedError(message)
+    raise LookupError(message)
 
 
 _FLAGS = {"true": True, "True": True, "false": False, "False": False}
